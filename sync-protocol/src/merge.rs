@@ -1,0 +1,1 @@
+//! How two changes of one field meet.

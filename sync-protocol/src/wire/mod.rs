@@ -1,0 +1,16 @@
+//! What travels: requests, answers and problems, as JSON (RFC 8259).
+//!
+//! These types are frozen by snapshot tests: a change here is a change of the protocol. Unknown keys are skipped,
+//! never an error, so that an older side understands a newer one.
+
+mod exchange;
+mod mutation;
+mod operation;
+mod outcome;
+mod problem;
+
+pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
+pub use mutation::{FieldOperation, Fields, Mutation, MutationKind};
+pub use operation::Operation;
+pub use outcome::{FieldProblem, Outcome, Reason, Verdict};
+pub use problem::Problem;
