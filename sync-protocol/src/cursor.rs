@@ -1,1 +1,176 @@
 //! Opaque, authenticated positions.
+//!
+//! A device keeps the text of its cursor and sends it back; only the server that sealed it can read it. A cursor of
+//! another tenant, or one that somebody wrote by hand, is refused before a byte of it is believed.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::id::{ScopeId, Sequence, TenantId};
+
+mod varint;
+
+use varint::Reader;
+
+/// The first byte of a sealed cursor: which layout follows.
+const VERSION: u8 = 1;
+/// Bytes of the authentication code.
+const TAG_BYTES: usize = 16;
+/// The longest text that [`Cursor::open`] looks at; a cursor of 10,000 scopes is shorter.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// Where a device stands in its tenant's order of changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Grows when the server is restored from a backup: sequences of another epoch mean nothing here.
+    pub epoch: u64,
+    /// Everything up to here that stands in a held scope has been sent.
+    pub seq: Sequence,
+    /// The scopes that the user held when the cursor was made: ascending, each once.
+    pub scopes: Vec<ScopeId>,
+    /// Scopes that are still arriving, in the order in which they arrive, each with the sequence up to which it came.
+    pub backfill: Vec<(ScopeId, Sequence)>,
+    /// Where every backfill ends; what is newer comes with the main position.
+    pub until: Sequence,
+}
+
+impl Cursor {
+    /// The text to hand to the device.
+    #[must_use]
+    pub fn seal(&self, key: &CursorKey, tenant: TenantId) -> String {
+        let mut bytes = self.encode();
+        let tag = key.authenticate(tenant, &bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&tag[..TAG_BYTES]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a text that [`Cursor::seal`] made with the same key for the same tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`CursorError`] says whether the text is no cursor at all, one of a newer server, or not ours.
+    pub fn open(text: &str, key: &CursorKey, tenant: TenantId) -> Result<Self, CursorError> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(CursorError::Malformed);
+        }
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| CursorError::Malformed)?;
+        let (payload, tag) = bytes
+            .len()
+            .checked_sub(TAG_BYTES)
+            .map(|length| bytes.split_at(length))
+            .ok_or(CursorError::Malformed)?;
+        // Before the code is checked, because another version may authenticate otherwise.
+        match payload.first() {
+            None => return Err(CursorError::Malformed),
+            Some(&VERSION) => {}
+            Some(&version) => return Err(CursorError::UnsupportedVersion { version }),
+        }
+        key.authenticate(tenant, payload)
+            .verify_truncated_left(tag)
+            .map_err(|_| CursorError::Forged)?;
+        Self::decode(payload).ok_or(CursorError::Malformed)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut scopes = self.scopes.clone();
+        scopes.sort_unstable();
+        scopes.dedup();
+
+        let mut bytes =
+            Vec::with_capacity(32 + 2 * scopes.len() + 8 * self.backfill.len() + TAG_BYTES);
+        bytes.push(VERSION);
+        varint::put(&mut bytes, self.epoch);
+        varint::put(&mut bytes, self.seq);
+        varint::put(&mut bytes, scopes.len() as u64);
+        let mut next = 0;
+        for scope in scopes {
+            let scope = u64::from(scope);
+            varint::put(&mut bytes, scope - next);
+            next = scope + 1;
+        }
+        varint::put(&mut bytes, self.backfill.len() as u64);
+        for &(scope, seq) in &self.backfill {
+            varint::put(&mut bytes, u64::from(scope));
+            varint::put(&mut bytes, seq);
+        }
+        varint::put(&mut bytes, self.until);
+        bytes
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload.get(1..)?);
+        let epoch = reader.number()?;
+        let seq = reader.number()?;
+        let mut scopes = Vec::with_capacity(reader.count()?);
+        let mut next = 0_u64;
+        for _ in 0..scopes.capacity() {
+            let scope = next.checked_add(reader.number()?)?;
+            scopes.push(ScopeId::try_from(scope).ok()?);
+            next = scope + 1;
+        }
+        let mut backfill = Vec::with_capacity(reader.count()?);
+        for _ in 0..backfill.capacity() {
+            let scope = ScopeId::try_from(reader.number()?).ok()?;
+            backfill.push((scope, reader.number()?));
+        }
+        let until = reader.number()?;
+        reader.is_at_end().then_some(Self {
+            epoch,
+            seq,
+            scopes,
+            backfill,
+            until,
+        })
+    }
+}
+
+/// The secret with which a tenant's server seals its cursors: 32 random bytes.
+#[derive(Clone)]
+pub struct CursorKey([u8; 32]);
+
+impl CursorKey {
+    /// A key of these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    fn authenticate(&self, tenant: TenantId, payload: &[u8]) -> Hmac<Sha256> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(tenant.as_bytes());
+        mac.update(payload);
+        mac
+    }
+}
+
+impl fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorKey(hidden)")
+    }
+}
+
+/// Why a text is no cursor of this tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    /// It was cut, altered beyond its encoding, or never was a cursor.
+    #[error("the cursor is malformed: send it exactly as it was received, or none to start over")]
+    Malformed,
+    /// Its code does not match: somebody altered it, or another tenant's server made it.
+    #[error(
+        "the cursor was not made for this tenant: send the one received from this server, or none to start over"
+    )]
+    Forged,
+    /// A newer server made it.
+    #[error("the cursor has layout {version}, this server reads layout 1: send none to start over")]
+    UnsupportedVersion {
+        /// The layout that it names.
+        version: u8,
+    },
+}

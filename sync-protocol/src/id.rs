@@ -38,7 +38,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A record: UUIDv7, made by whoever creates the record, offline too; lowercase and hyphenated on the wire.
+    /// A record: a UUID of version 7, made by whoever creates the record, offline too; lowercase and hyphenated on the wire.
     RecordId
 }
 uuid_id! {

@@ -148,7 +148,7 @@ pub struct EnumOption {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeClass {
-    /// The one that reaches the server last stands; the other stays in history and is told.
+    /// The one that reaches the server first stands; one made without knowledge of it stays in history and is told.
     #[default]
     Lww,
     /// Members are added and removed.

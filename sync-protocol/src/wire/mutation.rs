@@ -17,7 +17,7 @@ pub struct Mutation {
     pub kind: MutationKind,
     /// The record's entity.
     pub entity: String,
-    /// The record; on `create`, a UUIDv7 that the device made.
+    /// The record; on `create`, a UUID of version 7 that the device made.
     pub record: RecordId,
     /// The record's sequence that the device had when the person edited it; 0 on `create`.
     #[serde(default)]

@@ -1,1 +1,0 @@
-//! How two changes of one field meet.
