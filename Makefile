@@ -1,10 +1,28 @@
-# `make` alone lists the commands.
+# `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench wasm
 
-help: ## lists the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+# rustup's folder, for a shell that was opened before rustup was installed.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-test: ## sets up what is missing and passes the whole test suite
-	cargo test --workspace
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: help test
+setup: ## look for what building needs; name what is missing and the command that installs it
+	@scripts/setup
+
+demo: setup ## build, then serve a made-up company on http://localhost:8080 until Ctrl-C; DEMO=--fresh makes it anew
+	@cargo build --bin cartera --bin cartera-device
+	@exec target/debug/cartera demo $(DEMO)
+
+test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies
+	@scripts/verify format lints tests wasm dependencies
+
+check: setup ## format, lints and dependencies, without running a test
+	@scripts/verify format lints dependencies
+
+bench: setup ## measure the server, release build, as ratios beside a bare SQLite loop; on a quiet machine
+	@cargo bench --package cartera-tests
+
+wasm: setup ## build what also runs in a browser, for wasm32-unknown-unknown
+	@scripts/verify wasm
