@@ -1,0 +1,169 @@
+//! The list of everything that can be set: the one place for names, defaults and what is allowed.
+
+use std::fmt::Write as _;
+
+/// Something that can be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its dotted name in the file: `auth.session_secs` is `session_secs` under `[auth]`.
+    pub name: &'static str,
+    /// What it is and what is allowed.
+    pub kind: Kind,
+    /// Its value when nothing sets it; empty: none.
+    pub default: &'static str,
+    /// What it does, for the documentation.
+    pub about: &'static str,
+}
+
+/// What a value is and what is allowed.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A numeric address and a port.
+    Address,
+    /// A path of a file or folder.
+    Path,
+    /// A whole number.
+    Number {
+        /// The smallest allowed.
+        min: u64,
+        /// The largest allowed.
+        max: u64,
+    },
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// An address on the web.
+    Url,
+    /// A filter of log lines.
+    LogFilter,
+}
+
+impl Kind {
+    /// What is allowed, as the end of a sentence.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        match self {
+            Self::Address => "a numeric address and a port, such as 127.0.0.1:8080 or [::]:8080".into(),
+            Self::Path => "a path".into(),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Url => "an address that begins with http:// or https://".into(),
+            Self::LogFilter => "levels such as info, or info,cartera_server=debug".into(),
+        }
+    }
+}
+
+impl Key {
+    /// The environment variable that sets it: `CARTERA_AUTH_SESSION_SECS`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("CARTERA_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+    Key { name, kind, default, about }
+}
+
+const fn number(min: u64, max: u64) -> Kind {
+    Kind::Number { min, max }
+}
+
+const DAY_SECS: u64 = 24 * 60 * 60;
+
+/// Everything that can be set.
+pub const KEYS: &[Key] = &[
+    key("listen", Kind::Address, "127.0.0.1:8080", "Where the server takes requests."),
+    key(
+        "data_dir",
+        Kind::Path,
+        "cartera-data",
+        "The folder that holds everything the server keeps; it is made when missing.",
+    ),
+    key("language", Kind::Choice(&["es", "en"]), "es", "What people read where their own language is not known."),
+    key(
+        "tls.cert_file",
+        Kind::Path,
+        "",
+        "Certificate chain (PEM). With `tls.key_file` the server speaks HTTPS, without both plain HTTP.",
+    ),
+    key("tls.key_file", Kind::Path, "", "Private key of the certificate (PEM)."),
+    key(
+        "http.request_timeout_secs",
+        number(1, 3_600),
+        "30",
+        "Until a request's answer begins; imports and exports are exempt.",
+    ),
+    key("http.header_timeout_secs", number(1, 600), "15", "Until a connection has sent the headers of a request."),
+    key(
+        "http.shutdown_timeout_secs",
+        number(0, 3_600),
+        "20",
+        "How long running requests may go on after the server was told to stop.",
+    ),
+    key(
+        "limits.body_bytes",
+        number(64 << 10, 256 << 20),
+        "8388608",
+        "Size of a request's body, before and after decoding.",
+    ),
+    key(
+        "limits.import_bytes",
+        number(64 << 10, 64 << 30),
+        "268435456",
+        "Size of a file to import, before and after decoding.",
+    ),
+    key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
+    key(
+        "auth.session_secs",
+        number(60, 30 * DAY_SECS),
+        "43200",
+        "How long a session lasts after it was last used (12 hours).",
+    ),
+    key(
+        "auth.device_session_secs",
+        number(60, 400 * DAY_SECS),
+        "2592000",
+        "How long a device's session lasts after it was last used (30 days).",
+    ),
+    key("auth.password_min_chars", number(8, 64), "10", "The shortest password that is accepted when one is set."),
+    key(
+        "auth.password_memory_kib",
+        number(19_456, 4 << 20),
+        "65536",
+        "Memory of one password hash (Argon2id). The least is what OWASP asks for.",
+    ),
+    key("auth.password_passes", number(2, 64), "3", "Passes of a password hash over its memory."),
+    key("auth.password_lanes", number(1, 16), "1", "Lanes of a password hash's memory."),
+    key(
+        "telemetry.log_format",
+        Kind::Choice(&["auto", "text", "json"]),
+        "auto",
+        "Form of the log; `auto` is text on a terminal, else JSON.",
+    ),
+    key("telemetry.log_filter", Kind::LogFilter, "info", "What is logged."),
+    key(
+        "telemetry.otlp_endpoint",
+        Kind::Url,
+        "",
+        "Base address of an OpenTelemetry collector (OTLP over HTTP) that gets a trace of every request.",
+    ),
+    key(
+        "telemetry.listen",
+        Kind::Address,
+        "",
+        "Where `/livez`, `/readyz` and `/metrics` answer without credentials. On the main address `/metrics` needs an administrator's.",
+    ),
+];
+
+/// The table of `docs/configuration.md`.
+#[must_use]
+pub fn as_markdown() -> String {
+    let mut table = String::from("| Key | Variable | Default | Allowed | What it does |\n|---|---|---|---|---|\n");
+    for key in KEYS {
+        let default = if key.default.is_empty() { "none".to_owned() } else { format!("`{}`", key.default) };
+        let (name, variable, allowed, about) = (key.name, key.variable(), key.kind.allowed(), key.about);
+        writeln!(table, "| `{name}` | `{variable}` | {default} | {allowed} | {about} |")
+            .expect("writing into a string does not fail");
+    }
+    table
+}

@@ -1,0 +1,188 @@
+//! Configuration: defaults ← TOML file ← `CARTERA_*` environment ← command line, checked as a whole before anything starts.
+
+mod key;
+mod read;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crm::model::Language;
+
+pub use self::key::{KEYS, Key, Kind, as_markdown};
+pub use self::read::{ConfigErrors, ConfigProblem, Origin, Sources};
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the server takes requests.
+    pub listen: SocketAddr,
+    /// The folder that holds everything the server keeps.
+    pub data_dir: PathBuf,
+    /// What people read where their own language is not known.
+    pub language: Language,
+    /// Certificate and key; without them the server speaks plain HTTP.
+    pub tls: Option<Tls>,
+    /// How long requests may take.
+    pub http: Http,
+    /// How large requests may be.
+    pub limits: Limits,
+    /// How the database is opened.
+    pub database: Database,
+    /// Passwords and sessions.
+    pub auth: Auth,
+    /// Log, traces, measurements.
+    pub telemetry: Telemetry,
+}
+
+/// Where certificate and key lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
+/// How long requests may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Until a request's answer begins; uploads and downloads of whole files are exempt.
+    pub request_timeout: Duration,
+    /// Until a connection has sent a request's headers.
+    pub header_timeout: Duration,
+    /// How long running requests may go on after the server was told to stop.
+    pub shutdown_timeout: Duration,
+}
+
+/// How large requests may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A request's body after decoding.
+    pub body_bytes: usize,
+    /// A file to import after decoding.
+    pub import_bytes: u64,
+}
+
+/// How the database is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// Connections that read.
+    pub readers: u32,
+}
+
+/// Passwords and sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// How long a session lasts after it was last used.
+    pub session: Duration,
+    /// How long a device's session lasts after it was last used.
+    pub device_session: Duration,
+    /// The shortest password that is accepted when one is set.
+    pub password_min_chars: usize,
+    /// Memory for one Argon2id hash.
+    pub password_memory_kib: u32,
+    /// Passes over that memory.
+    pub password_passes: u32,
+    /// Lanes of that memory.
+    pub password_lanes: u32,
+}
+
+/// Log, traces, measurements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// What is logged, in the form of `tracing`'s `EnvFilter`.
+    pub log_filter: String,
+    /// Base address of an OpenTelemetry collector; none: no traces.
+    pub otlp_endpoint: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` answer without credentials; none: only the main address, with them.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON document for each line.
+    Json,
+}
+
+impl Config {
+    /// The defaults with a data folder: what tests and the demo start from.
+    ///
+    /// # Panics
+    /// When a default is not what its own key allows; a test rules that out.
+    #[must_use]
+    pub fn with_data_dir(data_dir: impl Into<PathBuf>) -> Self {
+        let mut config = Self::read(&Sources::default()).expect("every default is allowed");
+        config.data_dir = data_dir.into();
+        config
+    }
+
+    /// Reads the sources one over the other.
+    ///
+    /// # Errors
+    /// Every problem there is, at once.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let mut values = read::Values::gather(sources);
+        let tls = (values.path("tls.cert_file"), values.path("tls.key_file"));
+        let config = Self {
+            listen: values.address("listen"),
+            data_dir: values.path("data_dir").unwrap_or_default(),
+            language: match values.choice("language") {
+                "en" => Language::En,
+                _ => Language::Es,
+            },
+            http: Http {
+                request_timeout: values.seconds("http.request_timeout_secs"),
+                header_timeout: values.seconds("http.header_timeout_secs"),
+                shutdown_timeout: values.seconds("http.shutdown_timeout_secs"),
+            },
+            limits: Limits {
+                body_bytes: values.number("limits.body_bytes"),
+                import_bytes: values.number("limits.import_bytes"),
+            },
+            database: Database { readers: values.number("database.readers") },
+            auth: Auth {
+                session: values.seconds("auth.session_secs"),
+                device_session: values.seconds("auth.device_session_secs"),
+                password_min_chars: values.number("auth.password_min_chars"),
+                password_memory_kib: values.number("auth.password_memory_kib"),
+                password_passes: values.number("auth.password_passes"),
+                password_lanes: values.number("auth.password_lanes"),
+            },
+            telemetry: Telemetry {
+                log_format: match values.choice("telemetry.log_format") {
+                    "text" => LogFormat::Text,
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Auto,
+                },
+                log_filter: values.text("telemetry.log_filter").unwrap_or_default(),
+                otlp_endpoint: values.text("telemetry.otlp_endpoint"),
+                listen: values.optional_address("telemetry.listen"),
+            },
+            tls: match tls {
+                (Some(cert_file), Some(key_file)) => Some(Tls { cert_file, key_file }),
+                (None, None) => None,
+                (cert, _) => {
+                    let (present, absent) = if cert.is_some() {
+                        ("tls.cert_file", "tls.key_file")
+                    } else {
+                        ("tls.key_file", "tls.cert_file")
+                    };
+                    values.refuse(absent, format!("is not set, but {present} is: set both, or neither for plain HTTP"));
+                    None
+                }
+            },
+        };
+        values.finish(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

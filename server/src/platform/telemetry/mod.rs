@@ -1,0 +1,3 @@
+//! What the server tells about itself: log, traces, measurements.
+
+pub mod metrics;
