@@ -57,23 +57,16 @@ impl Cursor {
         if text.len() > MAX_TEXT_BYTES {
             return Err(CursorError::Malformed);
         }
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| CursorError::Malformed)?;
-        let (payload, tag) = bytes
-            .len()
-            .checked_sub(TAG_BYTES)
-            .map(|length| bytes.split_at(length))
-            .ok_or(CursorError::Malformed)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError::Malformed)?;
+        let (payload, tag) =
+            bytes.len().checked_sub(TAG_BYTES).map(|length| bytes.split_at(length)).ok_or(CursorError::Malformed)?;
         // Before the code is checked, because another version may authenticate otherwise.
         match payload.first() {
             None => return Err(CursorError::Malformed),
             Some(&VERSION) => {}
             Some(&version) => return Err(CursorError::UnsupportedVersion { version }),
         }
-        key.authenticate(tenant, payload)
-            .verify_truncated_left(tag)
-            .map_err(|_| CursorError::Forged)?;
+        key.authenticate(tenant, payload).verify_truncated_left(tag).map_err(|_| CursorError::Forged)?;
         Self::decode(payload).ok_or(CursorError::Malformed)
     }
 
@@ -82,8 +75,7 @@ impl Cursor {
         scopes.sort_unstable();
         scopes.dedup();
 
-        let mut bytes =
-            Vec::with_capacity(32 + 2 * scopes.len() + 8 * self.backfill.len() + TAG_BYTES);
+        let mut bytes = Vec::with_capacity(32 + 2 * scopes.len() + 8 * self.backfill.len() + TAG_BYTES);
         bytes.push(VERSION);
         varint::put(&mut bytes, self.epoch);
         varint::put(&mut bytes, self.seq);
@@ -120,13 +112,7 @@ impl Cursor {
             backfill.push((scope, reader.number()?));
         }
         let until = reader.number()?;
-        reader.is_at_end().then_some(Self {
-            epoch,
-            seq,
-            scopes,
-            backfill,
-            until,
-        })
+        reader.is_at_end().then_some(Self { epoch, seq, scopes, backfill, until })
     }
 }
 
@@ -142,8 +128,7 @@ impl CursorKey {
     }
 
     fn authenticate(&self, tenant: TenantId, payload: &[u8]) -> Hmac<Sha256> {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(tenant.as_bytes());
         mac.update(payload);
         mac
@@ -163,9 +148,7 @@ pub enum CursorError {
     #[error("the cursor is malformed: send it exactly as it was received, or none to start over")]
     Malformed,
     /// Its code does not match: somebody altered it, or another tenant's server made it.
-    #[error(
-        "the cursor was not made for this tenant: send the one received from this server, or none to start over"
-    )]
+    #[error("the cursor was not made for this tenant: send the one received from this server, or none to start over")]
     Forged,
     /// A newer server made it.
     #[error("the cursor has layout {version}, this server reads layout 1: send none to start over")]

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod engine;
 pub mod id;
 pub mod merge;
+pub mod store;
 pub mod wire;
 
 /// The version of the protocol that this crate speaks; both sides send it with every exchange.

@@ -15,13 +15,7 @@ fn tenant() -> TenantId {
 }
 
 fn cursors() -> impl Strategy<Value = Cursor> {
-    (
-        any::<u64>(),
-        any::<u64>(),
-        btree_set(any::<u32>(), 0..60),
-        vec((any::<u32>(), any::<u64>()), 0..6),
-        any::<u64>(),
-    )
+    (any::<u64>(), any::<u64>(), btree_set(any::<u32>(), 0..60), vec((any::<u32>(), any::<u64>()), 0..6), any::<u64>())
         .prop_map(|(epoch, seq, scopes, backfill, until)| Cursor {
             epoch,
             seq,
@@ -84,15 +78,8 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
 
 #[test]
 fn scopes_are_sealed_sorted_and_once() {
-    let cursor = Cursor {
-        epoch: 1,
-        seq: 1,
-        scopes: vec![9, 2, 9],
-        backfill: Vec::new(),
-        until: 0,
-    };
-    let opened =
-        Cursor::open(&cursor.seal(&key(), tenant()), &key(), tenant()).expect("sealed here");
+    let cursor = Cursor { epoch: 1, seq: 1, scopes: vec![9, 2, 9], backfill: Vec::new(), until: 0 };
+    let opened = Cursor::open(&cursor.seal(&key(), tenant()), &key(), tenant()).expect("sealed here");
     assert_eq!(opened.scopes, [2, 9]);
 }
 
@@ -100,38 +87,23 @@ fn scopes_are_sealed_sorted_and_once() {
 fn a_cursor_of_a_newer_layout_names_it() {
     // The first three bytes are 2, 0, 0: layout 2.
     let text = format!("AgAA{}", "A".repeat(40));
-    assert_eq!(
-        Cursor::open(&text, &key(), tenant()),
-        Err(CursorError::UnsupportedVersion { version: 2 })
-    );
+    assert_eq!(Cursor::open(&text, &key(), tenant()), Err(CursorError::UnsupportedVersion { version: 2 }));
 }
 
 #[test]
 fn an_overlong_text_is_refused_unread() {
     let text = "A".repeat(1 << 20);
-    assert_eq!(
-        Cursor::open(&text, &key(), tenant()),
-        Err(CursorError::Malformed)
-    );
+    assert_eq!(Cursor::open(&text, &key(), tenant()), Err(CursorError::Malformed));
 }
 
 #[test]
 fn a_key_hides_itself_in_logs() {
-    assert_eq!(
-        format!("{:?}", CursorKey::new([0x5a; 32])),
-        "CursorKey(hidden)"
-    );
+    assert_eq!(format!("{:?}", CursorKey::new([0x5a; 32])), "CursorKey(hidden)");
 }
 
 /// What is sealed now must open for as long as there are devices: a change here needs a new version byte.
 #[test]
 fn the_layout_is_frozen() {
-    let cursor = Cursor {
-        epoch: 1,
-        seq: 300,
-        scopes: vec![1, 2, 200],
-        backfill: vec![(200, 17)],
-        until: 299,
-    };
+    let cursor = Cursor { epoch: 1, seq: 300, scopes: vec![1, 2, 200], backfill: vec![(200, 17)], until: 299 };
     insta::assert_snapshot!(cursor.seal(&key(), tenant()), @"AQGsAgMBAMUBAcgBEasC5a2jtWFeBZZp4EPz5BzKkg");
 }

@@ -27,8 +27,7 @@ fn values() -> impl Strategy<Value = Value> {
         "[a-c]{0,2}".prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         vec("[a-d]", 0..4).prop_map(Value::from),
-        (0_i64..5, "[EU]")
-            .prop_map(|(minor, currency)| json!({"minor": minor, "currency": currency})),
+        (0_i64..5, "[EU]").prop_map(|(minor, currency)| json!({"minor": minor, "currency": currency})),
     ]
 }
 
@@ -45,24 +44,15 @@ fn merged(class: Class, current: &Value, incoming: &Value) -> Value {
 }
 
 fn add(values: Vec<Value>) -> FieldOperation {
-    FieldOperation::Add {
-        field: "tags".to_owned(),
-        values,
-    }
+    FieldOperation::Add { field: "tags".to_owned(), values }
 }
 
 fn remove(values: Vec<Value>) -> FieldOperation {
-    FieldOperation::Remove {
-        field: "tags".to_owned(),
-        values,
-    }
+    FieldOperation::Remove { field: "tags".to_owned(), values }
 }
 
 fn increment(by: i64) -> FieldOperation {
-    FieldOperation::Increment {
-        field: "visits".to_owned(),
-        by,
-    }
+    FieldOperation::Increment { field: "visits".to_owned(), by }
 }
 
 fn after(class: Class, current: &Value, operations: &[&FieldOperation]) -> Value {
@@ -175,53 +165,25 @@ proptest! {
 
 #[test]
 fn a_dirty_value_loses_to_the_one_that_reached_the_server_first() {
-    assert_eq!(
-        merge_set(Class::Lww, Some(&json!("Ana")), &json!("Eva"), false),
-        Decision::Keep
-    );
-    assert_eq!(
-        merge_set(Class::Lww, Some(&json!("Ana")), &Value::Null, false),
-        Decision::Keep
-    );
-    assert_eq!(
-        merge_set(Class::Lww, None, &json!("Eva"), false),
-        Decision::Keep,
-        "cleared by somebody meanwhile"
-    );
+    assert_eq!(merge_set(Class::Lww, Some(&json!("Ana")), &json!("Eva"), false), Decision::Keep);
+    assert_eq!(merge_set(Class::Lww, Some(&json!("Ana")), &Value::Null, false), Decision::Keep);
+    assert_eq!(merge_set(Class::Lww, None, &json!("Eva"), false), Decision::Keep, "cleared by somebody meanwhile");
 }
 
 #[test]
 fn two_who_say_the_same_have_no_conflict() {
-    assert_eq!(
-        merge_set(Class::Guarded, Some(&json!(5)), &json!(5), false),
-        Decision::Same
-    );
-    assert_eq!(
-        merge_set(Class::Guarded, Some(&json!(5)), &json!(6), false),
-        Decision::Conflict
-    );
-    assert_eq!(
-        merge_set(Class::Lww, None, &Value::Null, false),
-        Decision::Same
-    );
+    assert_eq!(merge_set(Class::Guarded, Some(&json!(5)), &json!(5), false), Decision::Same);
+    assert_eq!(merge_set(Class::Guarded, Some(&json!(5)), &json!(6), false), Decision::Conflict);
+    assert_eq!(merge_set(Class::Lww, None, &Value::Null, false), Decision::Same);
 }
 
 #[test]
 fn amounts_compare_in_one_currency_only() {
     let euros = |minor: i64| json!({"minor": minor, "currency": "EUR"});
     let dollars = json!({"minor": 900, "currency": "USD"});
-    assert_eq!(
-        merge_set(Class::Max, Some(&euros(5)), &euros(7), false),
-        Decision::Take
-    );
-    assert_eq!(
-        merge_set(Class::Max, Some(&euros(5)), &euros(3), false),
-        Decision::Keep
-    );
-    assert_eq!(
-        merge_set(Class::Max, Some(&euros(5)), &dollars, false),
-        Decision::Keep
-    );
+    assert_eq!(merge_set(Class::Max, Some(&euros(5)), &euros(7), false), Decision::Take);
+    assert_eq!(merge_set(Class::Max, Some(&euros(5)), &euros(3), false), Decision::Keep);
+    assert_eq!(merge_set(Class::Max, Some(&euros(5)), &dollars, false), Decision::Keep);
 }
 
 #[test]
@@ -234,30 +196,16 @@ fn a_change_is_clean_when_the_last_one_was_known_or_its_own() {
 #[test]
 fn a_set_that_is_emptied_is_no_value() {
     let current = json!(["a"]);
-    assert_eq!(
-        apply_operation(Class::Set, Some(&current), &remove(vec![json!("a")])),
-        Ok(Value::Null)
-    );
+    assert_eq!(apply_operation(Class::Set, Some(&current), &remove(vec![json!("a")])), Ok(Value::Null));
 }
 
 #[test]
 fn an_operation_of_another_class_says_so() {
-    let error =
-        apply_operation(Class::Lww, None, &increment(1)).expect_err("a counter's operation");
+    let error = apply_operation(Class::Lww, None, &increment(1)).expect_err("a counter's operation");
     assert_eq!(
         error,
-        OperationError::WrongClass {
-            field: "visits".to_owned(),
-            needed: Class::Counter,
-            class: Class::Lww
-        }
+        OperationError::WrongClass { field: "visits".to_owned(), needed: Class::Counter, class: Class::Lww }
     );
-    let error = apply_operation(Class::Counter, Some(&json!(i64::MAX)), &increment(1))
-        .expect_err("too large");
-    assert_eq!(
-        error,
-        OperationError::Overflow {
-            field: "visits".to_owned()
-        }
-    );
+    let error = apply_operation(Class::Counter, Some(&json!(i64::MAX)), &increment(1)).expect_err("too large");
+    assert_eq!(error, OperationError::Overflow { field: "visits".to_owned() });
 }

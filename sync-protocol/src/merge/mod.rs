@@ -75,9 +75,7 @@ impl Decision {
         match self {
             Self::Take => incoming.clone(),
             Self::Combine(value) => value.clone(),
-            Self::Same | Self::Keep | Self::Conflict | Self::Refuse => {
-                current.cloned().unwrap_or(Value::Null)
-            }
+            Self::Same | Self::Keep | Self::Conflict | Self::Refuse => current.cloned().unwrap_or(Value::Null),
         }
     }
 }
@@ -108,11 +106,7 @@ pub fn merge_set(class: Class, current: Option<&Value>, incoming: &Value, clean:
 
 /// Takes the incoming value into an empty field, or when it compares to the current one as `wanted`.
 fn take_if(current: &Value, incoming: &Value, wanted: Ordering) -> Decision {
-    if current.is_null() || compare(incoming, current) == Some(wanted) {
-        Decision::Take
-    } else {
-        Decision::Keep
-    }
+    if current.is_null() || compare(incoming, current) == Some(wanted) { Decision::Take } else { Decision::Keep }
 }
 
 /// Two values of one field: numbers, texts (dates among them), booleans, or amounts of one currency.
@@ -131,11 +125,7 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
 /// The current entries, then those of the incoming log that are not among them; each entry counts once per occurrence.
 fn append_missing(current: &Value, incoming: &Value) -> Decision {
     let (Value::Array(current), Value::Array(incoming)) = (current, incoming) else {
-        return if current.is_null() {
-            Decision::Take
-        } else {
-            Decision::Keep
-        };
+        return if current.is_null() { Decision::Take } else { Decision::Keep };
     };
     let mut unmatched: Vec<&Value> = current.iter().collect();
     let mut combined = current.clone();

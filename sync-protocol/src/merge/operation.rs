@@ -5,6 +5,18 @@ use serde_json::Value;
 use super::Class;
 use crate::wire::FieldOperation;
 
+impl Class {
+    /// The class of the fields that an operation is for.
+    #[must_use]
+    pub fn of_operation(operation: &FieldOperation) -> Self {
+        match operation {
+            FieldOperation::Increment { .. } => Self::Counter,
+            FieldOperation::Add { .. } | FieldOperation::Remove { .. } => Self::Set,
+            FieldOperation::Append { .. } => Self::Append,
+        }
+    }
+}
+
 /// Applies an operation to a field that holds `current`, and returns what it holds afterwards; `Null` where nothing
 /// is left in it.
 ///
@@ -21,27 +33,18 @@ pub fn apply_operation(
     operation: &FieldOperation,
 ) -> Result<Value, OperationError> {
     let field = || operation.field().to_owned();
-    let needed = needed_class(operation);
+    let needed = Class::of_operation(operation);
     if class != needed {
-        return Err(OperationError::WrongClass {
-            field: field(),
-            needed,
-            class,
-        });
+        return Err(OperationError::WrongClass { field: field(), needed, class });
     }
     let current = current.filter(|value| !value.is_null());
     match operation {
         FieldOperation::Increment { by, .. } => {
             let number = match current {
                 None => 0,
-                Some(value) => value
-                    .as_i64()
-                    .ok_or_else(|| OperationError::WrongType { field: field() })?,
+                Some(value) => value.as_i64().ok_or_else(|| OperationError::WrongType { field: field() })?,
             };
-            number
-                .checked_add(*by)
-                .map(Value::from)
-                .ok_or_else(|| OperationError::Overflow { field: field() })
+            number.checked_add(*by).map(Value::from).ok_or_else(|| OperationError::Overflow { field: field() })
         }
         FieldOperation::Add { values, .. } => {
             let mut members = entries(current, operation)?;
@@ -56,33 +59,16 @@ pub fn apply_operation(
         FieldOperation::Append { values, .. } => {
             let mut log = entries(current, operation)?;
             log.extend(values.iter().cloned());
-            Ok(if log.is_empty() {
-                Value::Null
-            } else {
-                Value::Array(log)
-            })
+            Ok(if log.is_empty() { Value::Null } else { Value::Array(log) })
         }
     }
 }
 
-fn needed_class(operation: &FieldOperation) -> Class {
-    match operation {
-        FieldOperation::Increment { .. } => Class::Counter,
-        FieldOperation::Add { .. } | FieldOperation::Remove { .. } => Class::Set,
-        FieldOperation::Append { .. } => Class::Append,
-    }
-}
-
-fn entries(
-    current: Option<&Value>,
-    operation: &FieldOperation,
-) -> Result<Vec<Value>, OperationError> {
+fn entries(current: Option<&Value>, operation: &FieldOperation) -> Result<Vec<Value>, OperationError> {
     match current {
         None => Ok(Vec::new()),
         Some(Value::Array(entries)) => Ok(entries.clone()),
-        Some(_) => Err(OperationError::WrongType {
-            field: operation.field().to_owned(),
-        }),
+        Some(_) => Err(OperationError::WrongType { field: operation.field().to_owned() }),
     }
 }
 
@@ -107,9 +93,7 @@ fn order(a: &Value, b: &Value) -> Ordering {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
     /// The operation belongs to another class of fields.
-    #[error(
-        "field {field} is of class {class:?} and takes no operation for class {needed:?}: set its value instead"
-    )]
+    #[error("field {field} is of class {class:?} and takes no operation for class {needed:?}: set its value instead")]
     WrongClass {
         /// The field.
         field: String,

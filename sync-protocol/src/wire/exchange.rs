@@ -25,7 +25,8 @@ pub struct ExchangeRequest {
     /// The highest mutation whose outcome is durable on the device: the server may forget outcomes up to it.
     #[serde(default)]
     pub acknowledged: MutationId,
-    /// Contiguous ids, ascending.
+    /// Ascending ids: those that the server has not decided yet are contiguous from its last decided one; below it there
+    /// are only those that it decided without the device knowing, or deferred.
     #[serde(default)]
     pub mutations: Vec<Mutation>,
     /// The most bytes of operations (uncompressed JSON) wanted in the answer; the server may send fewer, and at least

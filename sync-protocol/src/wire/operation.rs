@@ -24,7 +24,7 @@ pub enum Operation {
         /// The fields.
         set: Fields,
     },
-    /// The record is gone for everybody.
+    /// The record is gone for everybody; its author is told like everybody else.
     Delete {
         /// Its id.
         id: RecordId,

@@ -15,8 +15,9 @@ pub struct Outcome {
     /// Why, where it was merged, rejected or deferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The server's values of every field that the mutation named and that ended otherwise than it said, and of every
-    /// field that a rule derived from it: to be laid over the device's base. Only fields that the user may see.
+    /// The server's values of every field that the mutation named and that ended otherwise than it said (of one that an
+    /// operation changed, wherever somebody else had changed it after the base), and of every field that a rule derived
+    /// from it; `null` where a field is empty. To be laid over the device's base. Only fields that the user may see.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub server: Fields,
 }

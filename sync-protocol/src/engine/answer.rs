@@ -1,0 +1,143 @@
+//! From an answer to what becomes durable of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Map;
+
+use super::{Answer, Cause, Engine, Work};
+use crate::PROTOCOL_VERSION;
+use crate::id::MutationId;
+use crate::store::{Attention, Batch, LayOver, Saved, StoreOp, lost};
+use crate::wire::{ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Verdict};
+
+impl Engine {
+    pub(super) fn take_answer(&mut self, now_ms: i64, answer: Answer, sent: Vec<MutationId>) {
+        match answer {
+            Answer::Response(response) => {
+                self.note_contact();
+                match read(&response) {
+                    Ok(operations) => {
+                        self.problem = None;
+                        self.work.push_back(Work::Answer { response, operations, sent });
+                    }
+                    Err(problem) => self.stand_back(now_ms, Some(*problem), None),
+                }
+            }
+            Answer::Problem { problem, retry_after_ms } => {
+                self.note_contact();
+                match (problem.status, problem.code.as_str()) {
+                    (_, code) if code.starts_with("cursor-") => self.work.push_back(Work::Reset),
+                    (401, _) => {
+                        self.problem = Some(*problem);
+                        self.is_blocked = true;
+                    }
+                    (429 | 500.., _) => self.stand_back(now_ms, None, retry_after_ms),
+                    _ => self.stand_back(now_ms, Some(*problem), retry_after_ms),
+                }
+            }
+            Answer::Failed => {
+                self.offline_since_ms.get_or_insert(now_ms);
+                self.stand_back(now_ms, self.problem.clone(), None);
+            }
+        }
+    }
+
+    fn note_contact(&mut self) {
+        if self.is_online {
+            self.offline_since_ms = None;
+        }
+    }
+
+    fn stand_back(&mut self, now_ms: i64, problem: Option<Problem>, retry_after_ms: Option<i64>) {
+        self.problem = problem;
+        self.is_wanted = true;
+        self.backoff.fail(now_ms, retry_after_ms);
+    }
+}
+
+/// The operations of a response that this device understands whole; to skip one would be to lose it.
+fn read(response: &ExchangeResponse) -> Result<Vec<Operation>, Box<Problem>> {
+    if response.protocol != PROTOCOL_VERSION {
+        return Err(unreadable(format!(
+            "The server speaks version {} of the protocol and this device version {PROTOCOL_VERSION}: update the one that is older.",
+            response.protocol
+        )));
+    }
+    serde_json::from_str(response.operations.get())
+        .map_err(|error| unreadable(format!("The server's operations cannot be read ({error}): update this device.")))
+}
+
+fn unreadable(detail: String) -> Box<Problem> {
+    Box::new(Problem {
+        kind: "urn:cartera:problem:unreadable-answer".to_owned(),
+        code: "unreadable-answer".to_owned(),
+        title: "The server's answer cannot be read".to_owned(),
+        status: 502,
+        detail: Some(detail),
+        fields: Vec::new(),
+        extra: Map::new(),
+    })
+}
+
+/// The one batch of a response: outcomes first, then operations, then the checkpoint.
+pub(super) fn commit(
+    saved: &Saved,
+    response: ExchangeResponse,
+    operations: Vec<Operation>,
+    sent: &[MutationId],
+    now_ms: i64,
+) -> (Batch, Cause) {
+    let mut ops = Vec::new();
+    let mut answered = BTreeSet::new();
+    let mut deferred = BTreeSet::new();
+    for outcome in response.outcomes {
+        let Some(mutation) = saved.outbox.iter().find(|mutation| mutation.id == outcome.mutation) else {
+            continue;
+        };
+        if answered.insert(mutation.id) {
+            if outcome.verdict == Verdict::Deferred {
+                deferred.insert(mutation.id);
+            } else {
+                settle(mutation, outcome, now_ms, &mut ops);
+            }
+        }
+    }
+
+    let is_staging = saved.position.staged_cursor.is_some();
+    if response.more {
+        ops.push(StoreOp::Stage { operations, cursor: response.cursor });
+    } else {
+        if is_staging {
+            ops.push(StoreOp::ApplyStaged);
+        }
+        ops.push(StoreOp::Apply { operations });
+        let sweep = saved.position.cursor.is_none();
+        ops.push(StoreOp::Checkpoint { cursor: response.cursor, sweep, at_ms: now_ms });
+    }
+    let unanswered = sent.iter().any(|id| !answered.contains(id));
+    (Batch { ops }, Cause::Answer { more: response.more, model: response.model, deferred, unanswered })
+}
+
+/// A mutation leaves the outbox: its effect goes into the base, what did not come of it to the person.
+fn settle(mutation: &Mutation, outcome: Outcome, now_ms: i64, ops: &mut Vec<StoreOp>) {
+    let record = mutation.record;
+    let is_done = matches!(outcome.verdict, Verdict::Applied | Verdict::Merged);
+    if is_done && mutation.kind == MutationKind::Delete {
+        ops.push(StoreOp::Apply { operations: vec![Operation::Delete { id: record, seq: outcome.seq }] });
+    } else if is_done || !outcome.server.is_empty() {
+        ops.push(StoreOp::LayOver(LayOver {
+            // What was rejected makes nothing; the server's values are news of a record that is here already.
+            kind: if is_done { mutation.kind } else { MutationKind::Update },
+            entity: mutation.entity.clone(),
+            record,
+            set: if is_done { mutation.set.clone() } else { Fields::new() },
+            ops: if is_done { mutation.ops.clone() } else { Vec::new() },
+            server: outcome.server.clone(),
+            seq: outcome.seq,
+        }));
+    }
+    ops.push(StoreOp::OutboxRemove { mutation: mutation.id, record });
+    if outcome.verdict == Verdict::Rejected || !lost(mutation, &outcome).is_empty() {
+        ops.push(StoreOp::AttentionAdd(Box::new(Attention { mutation: mutation.clone(), outcome, at_ms: now_ms })));
+    }
+}

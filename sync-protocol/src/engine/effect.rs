@@ -1,0 +1,48 @@
+use super::SyncState;
+use crate::id::MutationId;
+use crate::store::Batch;
+use crate::wire::ExchangeRequest;
+
+/// What the host is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send a request; answer with [`super::Input::Answered`], however it ends.
+    Send {
+        /// The number of the exchange.
+        exchange: u64,
+        /// The request.
+        request: ExchangeRequest,
+    },
+    /// Apply a batch with [`crate::store::apply`] in one transaction and commit it; answer with
+    /// [`super::Input::Committed`] or [`super::Input::CommitFailed`].
+    Commit {
+        /// The number of the commit.
+        commit: u64,
+        /// The batch.
+        batch: Batch,
+    },
+    /// Fetch the model and store it; answer with [`super::Input::ModelStored`] or [`super::Input::ModelFailed`].
+    FetchModel {
+        /// Its hash.
+        hash: String,
+    },
+    /// Give [`super::Input::Tick`] at this time; a later one replaces an earlier one.
+    WakeAt {
+        /// By the host's clock.
+        at_ms: i64,
+    },
+    /// An edit is durable.
+    Saved {
+        /// [`super::Edit::ticket`].
+        ticket: u64,
+        /// The numbers of its mutations.
+        mutations: Vec<MutationId>,
+    },
+    /// An edit could not be stored: nothing of it was, and the person has to know.
+    NotSaved {
+        /// [`super::Edit::ticket`].
+        ticket: u64,
+    },
+    /// What a person sees has changed.
+    State(SyncState),
+}

@@ -1,0 +1,302 @@
+//! The client engine: a device's side of the protocol, without I/O.
+//!
+//! The host feeds [`Input`]s with the time and carries out the [`Effect`]s in order: it sends requests, commits
+//! batches to its storage ([`crate::store`]), wakes the engine, shows the state. The engine keeps the outbox and the
+//! cursor in memory, as they are durable in the host's storage: whatever is not committed has not happened, so a crash
+//! at any point, followed by [`Engine::restore`], loses nothing and does nothing twice.
+//!
+//! - One exchange is in flight at a time, and one commit.
+//! - A mutation is durable in the outbox before it is sent, and stays there until its outcome is durable.
+//! - Every exchange carries the outbox from its lowest id on: mutations whose answer was lost always come again, so
+//!   that no operation arrives that counts on an outcome which the device does not have.
+
+mod answer;
+mod backoff;
+mod effect;
+mod input;
+mod request;
+mod state;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use backoff::Backoff;
+pub use effect::Effect;
+pub use input::{Answer, CommitFailure, Draft, Edit, Input};
+pub use state::{Phase, SyncState};
+
+use crate::id::MutationId;
+use crate::store::{Batch, Saved, StoreOp};
+use crate::wire::{ExchangeResponse, Operation, Problem};
+
+/// What the host decides about its engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Language of reasons and problems: `es` or `en`.
+    pub language: Option<String>,
+    /// The most bytes of operations wanted in one answer.
+    pub limit_bytes: u64,
+    /// The most bytes of mutations sent in one request; a single mutation, or a group, may be larger.
+    pub push_bytes: usize,
+    /// Any number that differs between devices: it spreads their retries.
+    pub jitter_seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { language: None, limit_bytes: 1 << 20, push_bytes: 1 << 20, jitter_seed: 0 }
+    }
+}
+
+/// A device's side of the protocol.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    /// What is durable, and nothing else.
+    saved: Saved,
+    work: VecDeque<Work>,
+    commit: Option<Commit>,
+    commits: u64,
+    flight: Option<Flight>,
+    exchanges: u64,
+    is_online: bool,
+    offline_since_ms: Option<i64>,
+    /// There is something to exchange, as soon as nothing stands in the way.
+    is_wanted: bool,
+    /// Only a person, or the network's return, makes the engine try again.
+    is_blocked: bool,
+    backoff: Backoff,
+    /// Answered `deferred`: sent again after a pause, or with the next exchange that a person asks for.
+    deferred: BTreeSet<MutationId>,
+    problem: Option<Problem>,
+    resets_in_a_row: u32,
+    fetching_model: Option<String>,
+    shown: Option<SyncState>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Edit(Edit),
+    Answer { response: Box<ExchangeResponse>, operations: Vec<Operation>, sent: Vec<MutationId> },
+    Reset,
+    Dismiss(MutationId),
+    Model(String),
+}
+
+#[derive(Debug)]
+struct Flight {
+    number: u64,
+    sent: Vec<MutationId>,
+}
+
+#[derive(Debug)]
+struct Commit {
+    number: u64,
+    batch: Batch,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Edit { ticket: u64, mutations: Vec<MutationId> },
+    Answer { more: bool, model: String, deferred: BTreeSet<MutationId>, unanswered: bool },
+    Reset,
+    Dismiss,
+    Model,
+}
+
+impl Engine {
+    /// Goes on from what the host's storage holds; a new device starts with [`Saved::default`].
+    #[must_use]
+    pub fn restore(saved: Saved, settings: Settings) -> Self {
+        Self {
+            backoff: Backoff::new(settings.jitter_seed),
+            settings,
+            saved,
+            work: VecDeque::new(),
+            commit: None,
+            commits: 0,
+            flight: None,
+            exchanges: 0,
+            is_online: true,
+            offline_since_ms: None,
+            is_wanted: false,
+            is_blocked: false,
+            deferred: BTreeSet::new(),
+            problem: None,
+            resets_in_a_row: 0,
+            fetching_model: None,
+            shown: None,
+        }
+    }
+
+    /// What is durable on the device, as far as the engine knows.
+    #[must_use]
+    pub fn saved(&self) -> &Saved {
+        &self.saved
+    }
+
+    /// What a person sees of it.
+    #[must_use]
+    pub fn state(&self) -> SyncState {
+        let answering = matches!(self.commit, Some(Commit { cause: Cause::Answer { .. } | Cause::Reset, .. }));
+        let is_syncing = self.flight.is_some() || answering;
+        state::describe(&self.saved, is_syncing, self.offline_since_ms, self.problem.as_ref())
+    }
+
+    /// Takes what happened and says what to do, in order.
+    pub fn handle(&mut self, now_ms: i64, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.take(now_ms, input, &mut effects);
+        self.commit_next(now_ms, &mut effects);
+        self.send_if_due(now_ms, &mut effects);
+        if let Some(at_ms) = self.backoff.announce() {
+            effects.push(Effect::WakeAt { at_ms });
+        }
+        let state = self.state();
+        if self.shown.as_ref() != Some(&state) {
+            self.shown = Some(state.clone());
+            effects.push(Effect::State(state));
+        }
+        effects
+    }
+
+    fn take(&mut self, now_ms: i64, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Start | Input::SyncRequested => self.try_now(),
+            Input::Edit(edit) => self.work.push_back(Work::Edit(edit)),
+            Input::Answered { exchange, answer } => {
+                if let Some(flight) = self.flight.take_if(|flight| flight.number == exchange) {
+                    self.take_answer(now_ms, answer, flight.sent);
+                }
+            }
+            Input::Committed { commit } => {
+                if let Some(commit) = self.commit.take_if(|pending| pending.number == commit) {
+                    self.take_commit(now_ms, commit, effects);
+                }
+            }
+            Input::CommitFailed { commit, failure } => {
+                if let Some(commit) = self.commit.take_if(|pending| pending.number == commit) {
+                    self.take_failed_commit(now_ms, &commit.cause, failure, effects);
+                }
+            }
+            Input::Online => {
+                self.is_online = true;
+                self.offline_since_ms = None;
+                self.try_now();
+            }
+            Input::Offline => {
+                self.is_online = false;
+                self.offline_since_ms.get_or_insert(now_ms);
+            }
+            Input::Tick => {
+                if self.backoff.is_over(now_ms) {
+                    self.is_wanted = true;
+                    self.deferred.clear();
+                }
+            }
+            Input::Dismiss { mutation } => self.work.push_back(Work::Dismiss(mutation)),
+            Input::ModelStored { hash } => self.work.push_back(Work::Model(hash)),
+            Input::ModelFailed => self.fetching_model = None,
+        }
+    }
+
+    fn try_now(&mut self) {
+        self.is_wanted = true;
+        self.is_blocked = false;
+        self.deferred.clear();
+        self.backoff.end();
+    }
+
+    fn take_commit(&mut self, now_ms: i64, commit: Commit, effects: &mut Vec<Effect>) {
+        for op in &commit.batch.ops {
+            self.saved.follow(op);
+        }
+        match commit.cause {
+            Cause::Edit { ticket, mutations } => {
+                self.is_wanted = true;
+                effects.push(Effect::Saved { ticket, mutations });
+            }
+            Cause::Answer { more, model, deferred, unanswered } => {
+                self.deferred.extend(deferred);
+                if !more {
+                    self.resets_in_a_row = 0;
+                }
+                let rest = self.saved.outbox.iter().any(|mutation| !self.deferred.contains(&mutation.id));
+                self.is_wanted = more || rest;
+                if unanswered || (!self.is_wanted && !self.deferred.is_empty()) {
+                    self.backoff.fail(now_ms, None);
+                } else {
+                    self.backoff.succeed();
+                }
+                if self.saved.position.model.as_ref() != Some(&model) && self.fetching_model.as_ref() != Some(&model) {
+                    self.fetching_model = Some(model.clone());
+                    effects.push(Effect::FetchModel { hash: model });
+                }
+            }
+            Cause::Reset => {
+                self.is_wanted = true;
+                self.resets_in_a_row += 1;
+                if self.resets_in_a_row > 1 {
+                    self.backoff.fail(now_ms, None);
+                }
+            }
+            Cause::Model => self.fetching_model = None,
+            Cause::Dismiss => {}
+        }
+    }
+
+    fn take_failed_commit(&mut self, now_ms: i64, cause: &Cause, failure: CommitFailure, effects: &mut Vec<Effect>) {
+        match (cause, failure) {
+            (Cause::Edit { ticket, .. }, _) => effects.push(Effect::NotSaved { ticket: *ticket }),
+            (Cause::Answer { .. }, CommitFailure::BaseMissing) => self.work.push_back(Work::Reset),
+            (Cause::Answer { .. } | Cause::Reset, _) => {
+                self.is_wanted = true;
+                self.backoff.fail(now_ms, None);
+            }
+            (Cause::Model, _) => self.fetching_model = None,
+            (Cause::Dismiss, _) => {}
+        }
+    }
+
+    fn commit_next(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        if self.commit.is_some() {
+            return;
+        }
+        let Some(work) = self.work.pop_front() else {
+            return;
+        };
+        let (batch, cause) = match work {
+            Work::Edit(edit) => {
+                let (batch, mutations) = input::number(&self.saved, edit.drafts);
+                (batch, Cause::Edit { ticket: edit.ticket, mutations })
+            }
+            Work::Answer { response, operations, sent } => {
+                answer::commit(&self.saved, *response, operations, &sent, now_ms)
+            }
+            Work::Reset => (Batch::of(StoreOp::Reset), Cause::Reset),
+            Work::Dismiss(mutation) => (Batch::of(StoreOp::AttentionRemove { mutation }), Cause::Dismiss),
+            Work::Model(hash) => (Batch::of(StoreOp::Model { hash }), Cause::Model),
+        };
+        self.commits += 1;
+        effects.push(Effect::Commit { commit: self.commits, batch: batch.clone() });
+        self.commit = Some(Commit { number: self.commits, batch, cause });
+    }
+
+    fn send_if_due(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        let is_free = self.flight.is_none() && self.commit.is_none() && self.work.is_empty();
+        let may_try = self.is_online && !self.is_blocked && self.backoff.allows(now_ms);
+        if !(is_free && may_try && self.is_wanted) {
+            return;
+        }
+        self.is_wanted = false;
+        self.backoff.end();
+        let request = request::build(&self.saved, &self.deferred, &self.settings);
+        let sent: Vec<MutationId> = request.mutations.iter().map(|mutation| mutation.id).collect();
+        for id in &sent {
+            self.deferred.remove(id);
+        }
+        self.exchanges += 1;
+        self.flight = Some(Flight { number: self.exchanges, sent });
+        effects.push(Effect::Send { exchange: self.exchanges, request });
+    }
+}

@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+
+use super::{BaseRecord, Batch, LayOver, Position, Store, StoreOp, lay};
+use crate::id::{RecordId, Sequence};
+use crate::wire::{FieldOperation, Fields, MutationKind, Operation};
+
+/// Why a batch could not be applied; the host rolls its transaction back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError<E> {
+    /// The storage failed.
+    #[error("the device's storage failed")]
+    Store(#[source] E),
+    /// The server believes that the device holds a record which it does not: the device has to start over.
+    #[error("the server sent a change of record {record}, which is not on this device: start over from the server")]
+    BaseMissing {
+        /// The record.
+        record: RecordId,
+    },
+}
+
+impl<E> From<E> for ApplyError<E> {
+    fn from(error: E) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Carries out a batch inside the host's transaction, which the host then commits.
+///
+/// # Errors
+///
+/// [`ApplyError`]; the host rolls back and hands the engine the failure.
+pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S::Error>> {
+    let mut position = store.position()?;
+    for op in &batch.ops {
+        position.follow(op);
+        match op {
+            StoreOp::OutboxAdd(mutation) => store.add_to_outbox(mutation)?,
+            StoreOp::OutboxRemove { mutation, record } => {
+                store.remove_from_outbox(*mutation)?;
+                remove_if_needless(store, *record)?;
+            }
+            StoreOp::AttentionAdd(attention) => store.add_attention(attention)?,
+            StoreOp::AttentionRemove { mutation } => store.remove_attention(*mutation)?,
+            StoreOp::LayOver(over) => lay_over(store, over, &position)?,
+            StoreOp::Apply { operations } => apply_page(store, operations, &position)?,
+            StoreOp::Stage { operations, .. } => store.push_staged(operations)?,
+            StoreOp::ApplyStaged => {
+                while let Some(page) = store.pop_staged()? {
+                    apply_page(store, &page, &position)?;
+                }
+            }
+            StoreOp::Checkpoint { sweep, .. } => {
+                store.clear_laid()?;
+                if *sweep {
+                    for id in store.bases_before(position.generation)? {
+                        leave(store, id)?;
+                    }
+                }
+            }
+            StoreOp::Reset => {
+                store.clear_laid()?;
+                while store.pop_staged()?.is_some() {}
+            }
+            StoreOp::Model { .. } => {}
+        }
+    }
+    store.put_position(&position)?;
+    Ok(())
+}
+
+fn lay_over<S: Store>(store: &mut S, over: &LayOver, position: &Position) -> Result<(), S::Error> {
+    let known = store.base(over.record)?;
+    let mut record = match (known, over.kind) {
+        (Some(record), _) => record,
+        (None, MutationKind::Create) => BaseRecord {
+            entity: over.entity.clone(),
+            seq: over.seq,
+            scopes: Vec::new(),
+            fields: Fields::new(),
+            hidden: false,
+            generation: position.generation,
+        },
+        (None, MutationKind::Update | MutationKind::Delete) => return Ok(()),
+    };
+    lay(&mut record.fields, &over.set, &over.ops);
+    lay(&mut record.fields, &over.server, &[]);
+    record.generation = position.generation;
+    store.put_base(over.record, record)?;
+    let fields = over.set.keys().chain(over.server.keys()).map(String::as_str);
+    for field in fields.chain(over.ops.iter().map(FieldOperation::field)) {
+        store.put_laid(over.record, field, over.seq)?;
+    }
+    Ok(())
+}
+
+fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) -> Result<(), ApplyError<S::Error>> {
+    let laid = store.laid()?;
+    for operation in page {
+        match operation {
+            Operation::Put { entity, id, seq, scopes, partial, set } => {
+                let newer = newer_than(&laid, *id, *seq);
+                let fields = if *partial {
+                    let known = store.base(*id)?.ok_or(ApplyError::BaseMissing { record: *id })?;
+                    put_over(known.fields, set, &newer)
+                } else if newer.is_empty() {
+                    set.clone()
+                } else {
+                    let mut kept = store.base(*id)?.map(|known| known.fields).unwrap_or_default();
+                    kept.retain(|field, _| newer.contains(&field.as_str()));
+                    put_over(kept, set, &newer)
+                };
+                let record = BaseRecord {
+                    entity: entity.clone(),
+                    seq: *seq,
+                    scopes: scopes.clone(),
+                    fields,
+                    hidden: false,
+                    generation: position.generation,
+                };
+                store.put_base(*id, record)?;
+            }
+            Operation::Acknowledged { id, seq, scopes } => {
+                let known = store.base(*id)?.ok_or(ApplyError::BaseMissing { record: *id })?;
+                let (seq, scopes, generation) = (*seq, scopes.clone(), position.generation);
+                store.put_base(*id, BaseRecord { seq, scopes, generation, hidden: false, ..known })?;
+            }
+            Operation::Delete { id, .. } => store.remove_base(*id)?,
+            Operation::Exit { id, .. } => leave(store, *id)?,
+            Operation::ScopeAdd { .. } => {}
+            Operation::ScopeDrop { scope } => {
+                for id in store.bases_in_scope(*scope)? {
+                    if let Some(mut record) = store.base(id)? {
+                        record.scopes.retain(|held| held != scope);
+                        let is_out = record.scopes.is_empty();
+                        store.put_base(id, record)?;
+                        if is_out {
+                            leave(store, id)?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts `set` over `fields`, except for what a later outcome has said: a page that was cut before it must not undo it.
+fn put_over(mut fields: Fields, set: &Fields, newer: &[&str]) -> Fields {
+    let older = set.iter().filter(|(field, _)| !newer.contains(&field.as_str()));
+    lay(&mut fields, &older.map(|(field, value)| (field.clone(), value.clone())).collect(), &[]);
+    fields
+}
+
+/// The fields of a record that an outcome laid at a later sequence than `seq`.
+fn newer_than(laid: &BTreeMap<RecordId, BTreeMap<String, Sequence>>, record: RecordId, seq: Sequence) -> Vec<&str> {
+    let fields = laid.get(&record).into_iter().flatten();
+    fields.filter(|(_, laid)| **laid > seq).map(|(field, _)| field.as_str()).collect()
+}
+
+/// A record leaves the device: at once, or, while the outbox needs it, from sight.
+fn leave<S: Store>(store: &mut S, id: RecordId) -> Result<(), S::Error> {
+    if !store.is_pending(id)? {
+        return store.remove_base(id);
+    }
+    match store.base(id)? {
+        Some(record) => store.put_base(id, BaseRecord { hidden: true, scopes: Vec::new(), ..record }),
+        None => Ok(()),
+    }
+}
+
+fn remove_if_needless<S: Store>(store: &mut S, id: RecordId) -> Result<(), S::Error> {
+    if store.base(id)?.is_some_and(|record| record.hidden) && !store.is_pending(id)? {
+        store.remove_base(id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+use serde::{Deserialize, Serialize};
+
+use crate::id::{MutationId, RecordId, Sequence};
+use crate::wire::{FieldOperation, Fields, Mutation, MutationKind, Operation, Outcome, Verdict};
+
+/// Steps that become durable together or not at all, in this order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The steps.
+    pub ops: Vec<StoreOp>,
+}
+
+impl Batch {
+    pub(crate) fn of(op: StoreOp) -> Self {
+        Self { ops: vec![op] }
+    }
+}
+
+/// One step of a [`Batch`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreOp {
+    /// A mutation was made: it stays in the outbox until its outcome is here.
+    OutboxAdd(Mutation),
+    /// A mutation has its outcome.
+    OutboxRemove {
+        /// The mutation.
+        mutation: MutationId,
+        /// The record it is about; when it is hidden and nothing else needs it, it goes.
+        record: RecordId,
+    },
+    /// A person has to look at an outcome.
+    AttentionAdd(Box<Attention>),
+    /// The person has dealt with it.
+    AttentionRemove {
+        /// The mutation.
+        mutation: MutationId,
+    },
+    /// An outcome changes the base.
+    LayOver(LayOver),
+    /// Operations change the base.
+    Apply {
+        /// In the order received.
+        operations: Vec<Operation>,
+    },
+    /// Operations are kept aside until a consistent point is in.
+    Stage {
+        /// In the order received.
+        operations: Vec<Operation>,
+        /// Where the next exchange goes on.
+        cursor: String,
+    },
+    /// All that is staged changes the base, page by page.
+    ApplyStaged,
+    /// A consistent point is in.
+    Checkpoint {
+        /// Its cursor.
+        cursor: String,
+        /// The pages since the device started over are the whole of what its user may hold: base records that none of
+        /// them touched leave.
+        sweep: bool,
+        /// When.
+        at_ms: i64,
+    },
+    /// Start over: forget the cursor and what is staged, keep the base until the next checkpoint, and the outbox.
+    Reset,
+    /// The device holds this model.
+    Model {
+        /// Its hash.
+        hash: String,
+    },
+}
+
+/// What an outcome says about a base record: the mutation's own change, then the server's values over it.
+///
+/// It does not touch the record's sequence (that comes with an operation): until then another person's change of
+/// another field may be on its way, which an edit made now must not claim to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayOver {
+    /// `Create` makes the base record; otherwise a record that is not there stays away.
+    pub kind: MutationKind,
+    /// The record's entity.
+    pub entity: String,
+    /// The record.
+    pub record: RecordId,
+    /// The mutation's fields; empty where it was rejected.
+    pub set: Fields,
+    /// The mutation's operations; empty where it was rejected.
+    pub ops: Vec<FieldOperation>,
+    /// The server's values.
+    pub server: Fields,
+    /// The outcome's sequence.
+    pub seq: Sequence,
+}
+
+/// An outcome that a person has to look at: a rejected mutation, or a value that lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// What the person wanted.
+    pub mutation: Mutation,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When the outcome came.
+    pub at_ms: i64,
+}
+
+impl Attention {
+    /// The values of the person that do not stand.
+    #[must_use]
+    pub fn lost(&self) -> Fields {
+        lost(&self.mutation, &self.outcome)
+    }
+}
+
+/// The values of a mutation that its outcome left out.
+pub(crate) fn lost(mutation: &Mutation, outcome: &Outcome) -> Fields {
+    let stands = |field: &String, value: &serde_json::Value| match outcome.verdict {
+        Verdict::Applied | Verdict::Deferred => true,
+        Verdict::Merged => outcome.server.get(field).is_none_or(|server| server == value),
+        Verdict::Rejected => false,
+    };
+    let lost = mutation.set.iter().filter(|(field, value)| !stands(field, value));
+    lost.map(|(field, value)| (field.clone(), value.clone())).collect()
+}

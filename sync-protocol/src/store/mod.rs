@@ -1,0 +1,170 @@
+//! What a device keeps, and what a commit does to it.
+//!
+//! The host (a native client, the app, a simulation) owns the storage and implements [`Store`]: small reads and writes
+//! without meaning. The meaning is here, once: [`apply`] carries out a [`Batch`] on any store, [`replay`] lays the
+//! outbox over a record. [`MemoryStore`] is the store of tests and of a first start.
+//!
+//! **Base** records hold the server's state only. What the person sees is the base with the outbox replayed over it.
+
+mod apply;
+mod batch;
+mod memory;
+mod replay;
+mod saved;
+
+use std::collections::BTreeMap;
+
+pub use apply::{ApplyError, apply};
+pub(crate) use batch::lost;
+pub use batch::{Attention, Batch, LayOver, StoreOp};
+pub use memory::MemoryStore;
+pub use replay::{View, lay, replay};
+pub use saved::{Position, Saved};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{MutationId, RecordId, ScopeId, Sequence};
+use crate::wire::{Fields, Mutation, Operation};
+
+/// A record as the server last described it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaseRecord {
+    /// Its entity.
+    pub entity: String,
+    /// Its sequence at the last checkpoint: the `base` of an edit made now.
+    pub seq: Sequence,
+    /// The held scopes in which it stands; none yet on a record that this device made and the server has not placed.
+    pub scopes: Vec<ScopeId>,
+    /// Its fields; an absent field is empty.
+    pub fields: Fields,
+    /// It left the device's scopes while an unanswered mutation needs it: nobody sees it, and it goes with the last
+    /// such mutation.
+    pub hidden: bool,
+    /// [`Position::generation`] when it was last touched.
+    pub generation: u64,
+}
+
+/// Storage, as [`apply`] needs it: every call of one batch belongs to one transaction of the host.
+pub trait Store {
+    /// Why the storage failed.
+    type Error;
+
+    /// The base record, hidden or not.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed; likewise in every other method.
+    fn base(&self, id: RecordId) -> Result<Option<BaseRecord>, Self::Error>;
+
+    /// Stores a base record in the place of the former one.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn put_base(&mut self, id: RecordId, record: BaseRecord) -> Result<(), Self::Error>;
+
+    /// Forgets a base record; not there is not an error.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn remove_base(&mut self, id: RecordId) -> Result<(), Self::Error>;
+
+    /// The base records whose scopes contain `scope`.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn bases_in_scope(&self, scope: ScopeId) -> Result<Vec<RecordId>, Self::Error>;
+
+    /// The base records with a generation below `generation`.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn bases_before(&self, generation: u64) -> Result<Vec<RecordId>, Self::Error>;
+
+    /// Whether a mutation in the outbox is about the record.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn is_pending(&self, record: RecordId) -> Result<bool, Self::Error>;
+
+    /// Appends a mutation to the outbox.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn add_to_outbox(&mut self, mutation: &Mutation) -> Result<(), Self::Error>;
+
+    /// Takes an answered mutation out of the outbox.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn remove_from_outbox(&mut self, mutation: MutationId) -> Result<(), Self::Error>;
+
+    /// Keeps something that a person has to look at.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn add_attention(&mut self, attention: &Attention) -> Result<(), Self::Error>;
+
+    /// Forgets it, because the person has dealt with it.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn remove_attention(&mut self, mutation: MutationId) -> Result<(), Self::Error>;
+
+    /// Keeps a page for later, after those that are staged already.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn push_staged(&mut self, page: &[Operation]) -> Result<(), Self::Error>;
+
+    /// Takes the oldest staged page; `None` when none is left.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn pop_staged(&mut self) -> Result<Option<Vec<Operation>>, Self::Error>;
+
+    /// Which fields an outcome has laid over a base record since the last checkpoint, at which sequence.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn laid(&self) -> Result<BTreeMap<RecordId, BTreeMap<String, Sequence>>, Self::Error>;
+
+    /// Remembers that an outcome has laid a field over a base record.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn put_laid(&mut self, record: RecordId, field: &str, seq: Sequence) -> Result<(), Self::Error>;
+
+    /// Forgets all that [`Store::put_laid`] remembers.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn clear_laid(&mut self) -> Result<(), Self::Error>;
+
+    /// The position; the default one in a new store.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn position(&self) -> Result<Position, Self::Error>;
+
+    /// Stores the position; it is small, and one JSON value will do.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn put_position(&mut self, position: &Position) -> Result<(), Self::Error>;
+}

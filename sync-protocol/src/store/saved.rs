@@ -1,0 +1,79 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Attention, StoreOp};
+use crate::id::MutationId;
+use crate::wire::Mutation;
+
+/// How far the device has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The cursor of the last checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The cursor of the last staged page, while there are staged pages: where the next exchange goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged_cursor: Option<String>,
+    /// Hash of the model that the device holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The last mutation that was numbered.
+    pub last_mutation: MutationId,
+    /// How many times the device started over from nothing.
+    pub generation: u64,
+    /// When the last checkpoint was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_at_ms: Option<i64>,
+}
+
+impl Position {
+    /// Follows one step of a batch.
+    pub fn follow(&mut self, op: &StoreOp) {
+        match op {
+            StoreOp::OutboxAdd(mutation) => self.last_mutation = mutation.id,
+            StoreOp::Stage { cursor, .. } => self.staged_cursor = Some(cursor.clone()),
+            StoreOp::ApplyStaged => self.staged_cursor = None,
+            StoreOp::Checkpoint { cursor, at_ms, .. } => {
+                self.cursor = Some(cursor.clone());
+                self.checkpoint_at_ms = Some(*at_ms);
+            }
+            StoreOp::Reset => {
+                self.cursor = None;
+                self.staged_cursor = None;
+                self.generation += 1;
+            }
+            StoreOp::Model { hash } => self.model = Some(hash.clone()),
+            StoreOp::OutboxRemove { .. }
+            | StoreOp::AttentionAdd(_)
+            | StoreOp::AttentionRemove { .. }
+            | StoreOp::LayOver(_)
+            | StoreOp::Apply { .. } => {}
+        }
+    }
+}
+
+/// All that the engine needs to go on where it stopped; the host reads it from its storage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// How far the device has come.
+    pub position: Position,
+    /// The mutations that have no final outcome, by id.
+    pub outbox: Vec<Mutation>,
+    /// What a person has to look at, by mutation.
+    pub attention: Vec<Attention>,
+}
+
+impl Saved {
+    /// Follows one step of a batch.
+    pub fn follow(&mut self, op: &StoreOp) {
+        self.position.follow(op);
+        match op {
+            StoreOp::OutboxAdd(mutation) => self.outbox.push(mutation.clone()),
+            StoreOp::OutboxRemove { mutation, .. } => {
+                self.outbox.retain(|pending| pending.id != *mutation);
+            }
+            StoreOp::AttentionAdd(attention) => self.attention.push((**attention).clone()),
+            StoreOp::AttentionRemove { mutation } => self.attention.retain(|known| known.mutation.id != *mutation),
+            _ => {}
+        }
+    }
+}
