@@ -30,6 +30,11 @@ pub struct Cursor {
     pub epoch: u64,
     /// Everything up to here that stands in a held scope has been sent.
     pub seq: Sequence,
+    /// Where the device last had all of a consistent point: `seq` after a page without `more`, then unchanged through
+    /// the pages of the next run. A record has only its last sequence, so a change of one of its fields (or its coming
+    /// into a scope) after `from` may not have been sent although `seq` is beyond it: what a partial `put` leaves out,
+    /// and what `acknowledged` stands for, is judged by `from`, never by `seq`.
+    pub from: Sequence,
     /// The scopes that the user held when the cursor was made: ascending, each once.
     pub scopes: Vec<ScopeId>,
     /// Scopes that are still arriving, in the order in which they arrive, each with the sequence up to which it came.
@@ -79,6 +84,7 @@ impl Cursor {
         bytes.push(VERSION);
         varint::put(&mut bytes, self.epoch);
         varint::put(&mut bytes, self.seq);
+        varint::put(&mut bytes, self.seq.wrapping_sub(self.from));
         varint::put(&mut bytes, scopes.len() as u64);
         let mut next = 0;
         for scope in scopes {
@@ -99,6 +105,7 @@ impl Cursor {
         let mut reader = Reader::new(payload.get(1..)?);
         let epoch = reader.number()?;
         let seq = reader.number()?;
+        let from = seq.wrapping_sub(reader.number()?);
         let mut scopes = Vec::with_capacity(reader.count()?);
         let mut next = 0_u64;
         for _ in 0..scopes.capacity() {
@@ -112,7 +119,7 @@ impl Cursor {
             backfill.push((scope, reader.number()?));
         }
         let until = reader.number()?;
-        reader.is_at_end().then_some(Self { epoch, seq, scopes, backfill, until })
+        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, until })
     }
 }
 

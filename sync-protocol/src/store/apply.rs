@@ -41,7 +41,7 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
             }
             StoreOp::AttentionAdd(attention) => store.add_attention(attention)?,
             StoreOp::AttentionRemove { mutation } => store.remove_attention(*mutation)?,
-            StoreOp::LayOver(over) => lay_over(store, over, &position)?,
+            StoreOp::LayOver(over) => lay_over(store, over)?,
             StoreOp::Apply { operations } => apply_page(store, operations, &position)?,
             StoreOp::Stage { operations, .. } => store.push_staged(operations)?,
             StoreOp::ApplyStaged => {
@@ -52,7 +52,7 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
             StoreOp::Checkpoint { sweep, .. } => {
                 store.clear_laid()?;
                 if *sweep {
-                    for id in store.bases_before(position.generation)? {
+                    for id in store.bases_before(position.run())? {
                         leave(store, id)?;
                     }
                 }
@@ -68,7 +68,7 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
     Ok(())
 }
 
-fn lay_over<S: Store>(store: &mut S, over: &LayOver, position: &Position) -> Result<(), S::Error> {
+fn lay_over<S: Store>(store: &mut S, over: &LayOver) -> Result<(), S::Error> {
     let known = store.base(over.record)?;
     let mut record = match (known, over.kind) {
         (Some(record), _) => record,
@@ -78,13 +78,12 @@ fn lay_over<S: Store>(store: &mut S, over: &LayOver, position: &Position) -> Res
             scopes: Vec::new(),
             fields: Fields::new(),
             hidden: false,
-            generation: position.generation,
+            generation: 0,
         },
         (None, MutationKind::Update | MutationKind::Delete) => return Ok(()),
     };
     lay(&mut record.fields, &over.set, &over.ops);
     lay(&mut record.fields, &over.server, &[]);
-    record.generation = position.generation;
     store.put_base(over.record, record)?;
     let fields = over.set.keys().chain(over.server.keys()).map(String::as_str);
     for field in fields.chain(over.ops.iter().map(FieldOperation::field)) {
@@ -115,13 +114,13 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
                     scopes: scopes.clone(),
                     fields,
                     hidden: false,
-                    generation: position.generation,
+                    generation: position.run(),
                 };
                 store.put_base(*id, record)?;
             }
             Operation::Acknowledged { id, seq, scopes } => {
                 let known = store.base(*id)?.ok_or(ApplyError::BaseMissing { record: *id })?;
-                let (seq, scopes, generation) = (*seq, scopes.clone(), position.generation);
+                let (seq, scopes, generation) = (*seq, scopes.clone(), position.run());
                 store.put_base(*id, BaseRecord { seq, scopes, generation, hidden: false, ..known })?;
             }
             Operation::Delete { id, .. } => store.remove_base(*id)?,

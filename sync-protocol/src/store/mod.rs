@@ -40,7 +40,8 @@ pub struct BaseRecord {
     /// It left the device's scopes while an unanswered mutation needs it: nobody sees it, and it goes with the last
     /// such mutation.
     pub hidden: bool,
-    /// [`Position::generation`] when it was last touched.
+    /// [`Position::run`] when an operation last spoke of it; 0 while only an outcome did, which does not say that the
+    /// record stands in a held scope.
     pub generation: u64,
 }
 

@@ -18,14 +18,20 @@ pub struct Position {
     pub model: Option<String>,
     /// The last mutation that was numbered.
     pub last_mutation: MutationId,
-    /// How many times the device started over from nothing.
-    pub generation: u64,
+    /// How many times the device started over.
+    pub resets: u64,
     /// When the last checkpoint was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_at_ms: Option<i64>,
 }
 
 impl Position {
+    /// The run of pages since the device last started over, from 1: see [`super::BaseRecord::generation`].
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.resets + 1
+    }
+
     /// Follows one step of a batch.
     pub fn follow(&mut self, op: &StoreOp) {
         match op {
@@ -39,7 +45,7 @@ impl Position {
             StoreOp::Reset => {
                 self.cursor = None;
                 self.staged_cursor = None;
-                self.generation += 1;
+                self.resets += 1;
             }
             StoreOp::Model { hash } => self.model = Some(hash.clone()),
             StoreOp::OutboxRemove { .. }
@@ -71,7 +77,10 @@ impl Saved {
             StoreOp::OutboxRemove { mutation, .. } => {
                 self.outbox.retain(|pending| pending.id != *mutation);
             }
-            StoreOp::AttentionAdd(attention) => self.attention.push((**attention).clone()),
+            StoreOp::AttentionAdd(attention) => {
+                let at = self.attention.partition_point(|known| known.mutation.id < attention.mutation.id);
+                self.attention.insert(at, (**attention).clone());
+            }
             StoreOp::AttentionRemove { mutation } => self.attention.retain(|known| known.mutation.id != *mutation),
             _ => {}
         }
