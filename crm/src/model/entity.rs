@@ -47,7 +47,6 @@ impl Entity {
 
 /// A condition that records keep.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Unique in its entity.
     pub id: String,
@@ -73,7 +72,6 @@ pub enum Severity {
 
 /// A series of human numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NumberSeries {
     /// The field that receives it.
     pub field: String,
@@ -83,7 +81,6 @@ pub struct NumberSeries {
 
 /// How rows of a file become records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ImportSpec {
     /// Keys in order of preference: a row updates the record that equals it in every field of the first key of which
     /// the row has all fields.

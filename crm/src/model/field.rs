@@ -34,6 +34,9 @@ pub struct Field {
     /// Evaluated when a record is made without the field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Expr>,
+    /// A record that is made without the field gets the texts of these, one space between them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<String>,
     /// For `merge: derived`: what it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expr: Option<Expr>,
@@ -42,6 +45,7 @@ pub struct Field {
     pub on_delete: OnDelete,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the value over by reference")]
 fn is_zero(level: &u8) -> bool {
     *level == 0
 }
@@ -136,7 +140,6 @@ fn default_text_max() -> u32 {
 
 /// One choice of an enum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EnumOption {
     /// What the record holds.
     pub key: String,

@@ -19,7 +19,6 @@ pub enum Level {
 
 /// What one role may do with one entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Permission {
     /// May make records.
     #[serde(default)]

@@ -20,7 +20,6 @@ impl Pipeline {
 
 /// One stage of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Stage {
     /// What a record's stage field holds.
     pub key: String,
@@ -35,9 +34,6 @@ pub struct Stage {
     pub needs: Vec<String>,
     /// Its name.
     pub labels: Label,
-    /// In an overlay: the stage of the same pipeline that this one follows; at the end when absent.
-    #[serde(default, skip_serializing)]
-    pub after: Option<String>,
 }
 
 /// What a stage means for the deal.

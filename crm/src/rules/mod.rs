@@ -1,1 +1,22 @@
 //! What a change must satisfy, what follows from it, and who may make it.
+//!
+//! The order of a write: [`normalise`] each value, [`fill_defaults`] when the record is new, [`derive`], then [`check`].
+
+mod access;
+mod check;
+mod derive;
+mod finding;
+mod fold;
+mod message;
+mod normalise;
+mod projection;
+mod title;
+
+pub use access::{Place, Viewer, reaches};
+pub use check::{Gaps, check};
+pub use derive::{derive, fill_defaults};
+pub use finding::{Finding, Findings};
+pub use fold::fold;
+pub use normalise::normalise;
+pub use projection::Projection;
+pub use title::title;
