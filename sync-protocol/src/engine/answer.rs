@@ -90,7 +90,10 @@ pub(super) fn commit(
     let mut ops = Vec::new();
     let mut answered = BTreeSet::new();
     let mut deferred = BTreeSet::new();
-    for outcome in response.outcomes {
+    let mut outcomes = response.outcomes;
+    // In the order decided: a deferred mutation may have been decided after later ones.
+    outcomes.sort_by_key(|outcome| outcome.seq);
+    for outcome in outcomes {
         let Some(mutation) = saved.outbox.iter().find(|mutation| mutation.id == outcome.mutation) else {
             continue;
         };
@@ -122,9 +125,7 @@ pub(super) fn commit(
 fn settle(mutation: &Mutation, outcome: Outcome, now_ms: i64, ops: &mut Vec<StoreOp>) {
     let record = mutation.record;
     let is_done = matches!(outcome.verdict, Verdict::Applied | Verdict::Merged);
-    if is_done && mutation.kind == MutationKind::Delete {
-        ops.push(StoreOp::Apply { operations: vec![Operation::Delete { id: record, seq: outcome.seq }] });
-    } else if is_done || !outcome.server.is_empty() {
+    if is_done || !outcome.server.is_empty() {
         ops.push(StoreOp::LayOver(LayOver {
             // What was rejected makes nothing; the server's values are news of a record that is here already.
             kind: if is_done { mutation.kind } else { MutationKind::Update },

@@ -51,10 +51,10 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
             }
             StoreOp::Checkpoint { sweep, .. } => {
                 store.clear_laid()?;
-                if *sweep {
-                    for id in store.bases_before(position.run())? {
-                        leave(store, id)?;
-                    }
+                // Even without a sweep: what this device made and no page has spoken of stands in no held scope.
+                let run = if *sweep { position.run() } else { 1 };
+                for id in store.bases_before(run)? {
+                    leave(store, id)?;
                 }
             }
             StoreOp::Reset => {
@@ -68,7 +68,14 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
     Ok(())
 }
 
+/// The name under which [`Store::put_laid`] remembers that an outcome removed the whole record.
+const REMOVED: &str = "";
+
 fn lay_over<S: Store>(store: &mut S, over: &LayOver) -> Result<(), S::Error> {
+    if over.kind == MutationKind::Delete {
+        store.remove_base(over.record)?;
+        return store.put_laid(over.record, REMOVED, over.seq);
+    }
     let known = store.base(over.record)?;
     let mut record = match (known, over.kind) {
         (Some(record), _) => record,
@@ -80,7 +87,7 @@ fn lay_over<S: Store>(store: &mut S, over: &LayOver) -> Result<(), S::Error> {
             hidden: false,
             generation: 0,
         },
-        (None, MutationKind::Update | MutationKind::Delete) => return Ok(()),
+        (None, _) => return Ok(()),
     };
     lay(&mut record.fields, &over.set, &over.ops);
     lay(&mut record.fields, &over.server, &[]);
@@ -98,6 +105,9 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
         match operation {
             Operation::Put { entity, id, seq, scopes, partial, set } => {
                 let newer = newer_than(&laid, *id, *seq);
+                if newer.contains(&REMOVED) {
+                    continue;
+                }
                 let fields = if *partial {
                     let known = store.base(*id)?.ok_or(ApplyError::BaseMissing { record: *id })?;
                     put_over(known.fields, set, &newer)
@@ -119,6 +129,9 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
                 store.put_base(*id, record)?;
             }
             Operation::Acknowledged { id, seq, scopes } => {
+                if newer_than(&laid, *id, *seq).contains(&REMOVED) {
+                    continue;
+                }
                 let known = store.base(*id)?.ok_or(ApplyError::BaseMissing { record: *id })?;
                 let (seq, scopes, generation) = (*seq, scopes.clone(), position.run());
                 store.put_base(*id, BaseRecord { seq, scopes, generation, hidden: false, ..known })?;
@@ -150,7 +163,7 @@ fn put_over(mut fields: Fields, set: &Fields, newer: &[&str]) -> Fields {
     fields
 }
 
-/// The fields of a record that an outcome laid at a later sequence than `seq`.
+/// The fields of a record that an outcome laid at a later sequence than `seq`: the page was cut before it.
 fn newer_than(laid: &BTreeMap<RecordId, BTreeMap<String, Sequence>>, record: RecordId, seq: Sequence) -> Vec<&str> {
     let fields = laid.get(&record).into_iter().flatten();
     fields.filter(|(_, laid)| **laid > seq).map(|(field, _)| field.as_str()).collect()

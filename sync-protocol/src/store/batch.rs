@@ -76,7 +76,7 @@ pub enum StoreOp {
 /// another field may be on its way, which an edit made now must not claim to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayOver {
-    /// `Create` makes the base record; otherwise a record that is not there stays away.
+    /// `Create` makes the base record, `Delete` removes it; at `Update` a record that is not there stays away.
     pub kind: MutationKind,
     /// The record's entity.
     pub entity: String,

@@ -78,7 +78,8 @@ pub trait Store {
     /// The storage failed.
     fn bases_in_scope(&self, scope: ScopeId) -> Result<Vec<RecordId>, Self::Error>;
 
-    /// The base records with a generation below `generation`.
+    /// The base records with a generation below `generation`. Every checkpoint asks it with 1, so an index of the
+    /// records with generation 0 pays.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ pub trait Store {
     /// The storage failed.
     fn laid(&self) -> Result<BTreeMap<RecordId, BTreeMap<String, Sequence>>, Self::Error>;
 
-    /// Remembers that an outcome has laid a field over a base record.
+    /// Remembers that an outcome has laid a field over a base record; an empty name, that it removed the record.
     ///
     /// # Errors
     ///

@@ -1,0 +1,99 @@
+use proptest::prelude::*;
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// The host carries out the oldest effect that waits, or the network the oldest message.
+    Run,
+    /// The same, several times.
+    RunOn(u8),
+    /// The person changes something on the device.
+    Edit(Change),
+    /// The person changes two things in one go.
+    EditTogether(Change, Change),
+    /// Somebody else changes something on the server.
+    Foreign(Change),
+    /// The user holds a scope, or not.
+    Grant(u8, bool),
+    /// The message on its way is lost.
+    Lose,
+    /// The request on its way arrives now, and once more later.
+    Duplicate,
+    /// A request that was duplicated arrives.
+    LateArrival,
+    /// The storage refuses the next commit.
+    FailCommit,
+    /// The device dies and starts again from what it has stored.
+    Crash,
+    /// The server seals its cursors with another key: it refuses those that it gave out.
+    Rekey,
+    /// The server defers what it is asked next.
+    Defer,
+    /// Time passes.
+    Wait(u16),
+    /// The person asks for an exchange.
+    Sync,
+    /// The network comes or goes.
+    Network(bool),
+}
+
+/// A change of one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// Which record, of those that there are.
+    pub record: u8,
+    pub kind: ChangeKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ChangeKind {
+    Create { place: u8 },
+    Delete,
+    Name(u8),
+    ClearName,
+    Stage(u8),
+    Top(u8),
+    Place(u8),
+    Visit,
+    Tag(u8),
+    Untag(u8),
+    Journal,
+}
+
+pub fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        10 => Just(Step::Run),
+        8 => (1_u8..12).prop_map(Step::RunOn),
+        8 => changes().prop_map(Step::Edit),
+        1 => (changes(), changes()).prop_map(|(one, other)| Step::EditTogether(one, other)),
+        8 => changes().prop_map(Step::Foreign),
+        1 => (1_u8..4, any::<bool>()).prop_map(|(scope, held)| Step::Grant(scope, held)),
+        2 => Just(Step::Lose),
+        1 => Just(Step::Duplicate),
+        1 => Just(Step::LateArrival),
+        1 => Just(Step::FailCommit),
+        2 => Just(Step::Crash),
+        1 => Just(Step::Rekey),
+        1 => Just(Step::Defer),
+        2 => (1_u16..5_000).prop_map(Step::Wait),
+        1 => Just(Step::Sync),
+        1 => any::<bool>().prop_map(Step::Network),
+    ]
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    let kind = prop_oneof![
+        3 => (1_u8..4).prop_map(|place| ChangeKind::Create { place }),
+        1 => Just(ChangeKind::Delete),
+        4 => (0_u8..5).prop_map(ChangeKind::Name),
+        1 => Just(ChangeKind::ClearName),
+        2 => (0_u8..4).prop_map(ChangeKind::Stage),
+        2 => (0_u8..9).prop_map(ChangeKind::Top),
+        2 => (1_u8..4).prop_map(ChangeKind::Place),
+        2 => Just(ChangeKind::Visit),
+        2 => (0_u8..4).prop_map(ChangeKind::Tag),
+        1 => (0_u8..4).prop_map(ChangeKind::Untag),
+        3 => Just(ChangeKind::Journal),
+    ];
+    (any::<u8>(), kind).prop_map(|(record, kind)| Change { record, kind })
+}
