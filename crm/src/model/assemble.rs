@@ -184,7 +184,7 @@ impl Assembly {
                     file,
                     path,
                     format!("the expression `{source}` is not understood: {error}"),
-                    "write it in the subset of CEL that docs/model.md lists",
+                    "write it in the language that docs/expressions.md describes",
                 );
                 None
             }

@@ -6,8 +6,8 @@ use crate::model::{Entity, FieldKind, Pipeline, StageKind};
 /// Forecast categories.
 const CATEGORIES: &[&str] = &["pipeline", "best_case", "commit", "closed", "omitted"];
 
-/// What the server writes at each passage, beside the link back to the record.
-const PASSAGE_FIELDS: &[&str] = &["from_stage", "to_stage", "changed_on", "changed_by", "duration_ms"];
+/// What the server writes at each passage, beside the link to the record, which has the entity's name.
+const PASSAGE_FIELDS: &[&str] = &["from", "to", "at", "by", "duration_ms"];
 
 impl Report<'_> {
     pub(super) fn pipeline(&mut self, entity: &Entity, name: &str, pipeline: &Pipeline) {
@@ -56,14 +56,13 @@ impl Report<'_> {
             return;
         };
         let links_back = passages
-            .fields
-            .values()
-            .any(|field| matches!(&field.kind, FieldKind::Link { to } if to.contains(&entity.name)));
+            .field(&entity.name)
+            .is_some_and(|field| matches!(&field.kind, FieldKind::Link { to } if *to == [entity.name.as_str()]));
         if !links_back || PASSAGE_FIELDS.iter().any(|name| passages.field(name).is_none()) {
             self.problem(
                 path,
                 format!("`{history}` cannot take the passages"),
-                format!("give it a link to {} and the fields {}", entity.name, PASSAGE_FIELDS.join(", ")),
+                format!("give it a link `{0}` to {0} and the fields {1}", entity.name, PASSAGE_FIELDS.join(", ")),
             );
         }
     }
