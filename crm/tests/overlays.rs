@@ -73,6 +73,17 @@ permissions:
 }
 
 #[test]
+fn the_examples_of_the_guide_hold() {
+    let guide = include_str!("../../docs/model.md");
+    let examples = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let overlays = examples.filter(|yaml| yaml.starts_with("entity:")).map(overlay).collect::<Vec<_>>();
+    assert_eq!(overlays.len(), 2);
+    let model = Model::build(&overlays).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(model.entities["opportunity"].pipelines["sales"].stage("engaging").is_some());
+    assert!(model.entities.contains_key("machine"));
+}
+
+#[test]
 fn a_second_overlay_builds_on_the_first() {
     let second = "
 entity: opportunity
@@ -132,6 +143,7 @@ fn what_leads_nowhere_is_refused_with_its_place() {
         ("fields: {x: {type: enum, labels: {es: X, en: X}}}", "opportunity.x", "nothing to choose"),
         ("fields: {x: {type: boolean, max: 3, labels: {es: X, en: X}}}", "opportunity.x", "`max` has no meaning"),
         ("fields: {x: {type: text, level: 9, labels: {es: X, en: X}}}", "opportunity.x", "level 9"),
+        ("fields: {description: {level: 1}}", "opportunity.description", "search would find"),
         ("fields: {Größe: {type: text, labels: {es: X, en: X}}}", "opportunity.Größe", "not a name"),
         ("fields: {id: {type: text, labels: {es: X, en: X}}}", "opportunity.id", "taken"),
         ("fields: {x: {type: text, labels: {es: Importe, en: X}}}", "opportunity.x", "`Importe` would fit"),

@@ -27,6 +27,13 @@ impl Report<'_> {
         if field.search && !is_searchable(&field.kind) {
             self.problem(&path, "full-text search finds nothing in a field of this type", "take `search` out");
         }
+        if field.search && field.level > 0 {
+            self.problem(
+                &path,
+                "search would find records by it for people who may not see it",
+                "set `search: false`, or lower the field's `level`",
+            );
+        }
     }
 
     fn kind(&mut self, path: &str, entity: &Entity, field: &Field) {

@@ -16,7 +16,7 @@ impl Assembly {
         if let Some(labels) = definition.labels.take() {
             field.labels = labels;
         }
-        field.search |= definition.search.unwrap_or(false);
+        field.search = definition.search.unwrap_or(field.search);
         self.add_options(file, &path, field, &mut definition);
         self.tighten_requirement(file, &path, field, definition.required_if.take());
         if definition.default.is_some() && field.default.is_none() && field.expr.is_none() {
