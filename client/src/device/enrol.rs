@@ -1,0 +1,60 @@
+use std::path::Path;
+
+use crm::model::Language;
+use sync_protocol::engine::Input;
+
+use super::{Device, DeviceError, code};
+use crate::host::Host;
+use crate::storage::{DeviceStore, Home, Identity};
+use crate::transport::{EnrolRequest, HttpTransport, ServerAddress, Transport};
+
+/// What a person gives to make a folder a device of hers.
+pub struct NewDevice<'a> {
+    /// Where the server is.
+    pub server: ServerAddress,
+    /// PEM file of the certificate authorities to trust, when not those that browsers trust.
+    pub ca_file: Option<&'a Path>,
+    /// Her e-mail address.
+    pub email: &'a str,
+    /// Her password; kept nowhere.
+    pub password: String,
+    /// What the device is called in lists of devices.
+    pub name: &'a str,
+}
+
+/// Makes a folder a device: the server admits it, and the folder keeps who it is. Nothing is synced yet.
+///
+/// # Errors
+/// When the folder is a device already, or the server does not admit it; the folder is no device then.
+pub fn enrol(home: &Path, new: NewDevice, language: Language, host: Box<dyn Host>) -> Result<Device, DeviceError> {
+    let mut store = DeviceStore::open(Home::hold(home)?)?;
+    if let Some(identity) = store.identity()? {
+        return Err(DeviceError::AlreadyEnrolled { home: home.to_owned(), server: identity.server });
+    }
+    let transport = HttpTransport::new(new.server.clone(), new.ca_file, code(language))?;
+    let enrolment = transport.enrol(&EnrolRequest {
+        email: new.email.to_owned(),
+        password: new.password,
+        name: new.name.to_owned(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+    })?;
+    let identity = Identity {
+        server: new.server.as_str().to_owned(),
+        ca_file: new.ca_file.map(|file| file.display().to_string()),
+        device: enrolment.device,
+        token: enrolment.token.clone(),
+        user: enrolment.user,
+        email: new.email.to_owned(),
+        tenant: enrolment.tenant,
+        name: new.name.to_owned(),
+    };
+    store.enrol(&identity)?;
+    let mut device = Device::over(store, identity, language, host)?;
+    // With the model first, the first sync can index what it brings. Without, it fetches it itself.
+    if let Ok(json) = transport.with_token(enrolment.token).model(&enrolment.model)
+        && device.take_model(&enrolment.model, json).is_ok()
+    {
+        device.act_offline(Input::ModelStored { hash: enrolment.model })?;
+    }
+    Ok(device)
+}

@@ -1,0 +1,212 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::Serialize;
+use sync_protocol::engine::{Answer, Effect, Input};
+use sync_protocol::store::{Batch, StoreOp};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Verdict};
+
+use super::{Device, DeviceError};
+use crate::storage::StorageError;
+use crate::transport::{Transport, TransportError};
+
+/// How often a sync waits as long as a busy server asks for, before it leaves the rest to the next one.
+const PATIENCE: u32 = 3;
+/// It does not wait longer than this at a time: a person is looking.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How far a sync has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Exchanges made.
+    pub exchanges: u64,
+    /// Mutations sent.
+    pub sent: u64,
+    /// Operations received.
+    pub received: u64,
+}
+
+/// What a sync did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SyncReport {
+    /// Whether nothing waits any more, here or on the server.
+    pub in_step: bool,
+    /// Exchanges made.
+    pub exchanges: u64,
+    /// Mutations sent, retries included.
+    pub sent: u64,
+    /// Mutations done as said.
+    pub applied: u64,
+    /// Mutations done in part or in another form.
+    pub merged: u64,
+    /// Mutations that the server did not do.
+    pub rejected: u64,
+    /// Operations received.
+    pub received: u64,
+    /// Mutations that still wait for an outcome.
+    pub waiting: usize,
+    /// Outcomes that a person has to look at.
+    pub attention: usize,
+    /// Whether the model changed.
+    pub model_changed: bool,
+}
+
+/// One run of the engine against a transport.
+struct Run<'a> {
+    transport: &'a dyn Transport,
+    progress: &'a mut dyn FnMut(&Progress),
+    report: SyncReport,
+    /// Why the last exchange brought nothing; none after one that did.
+    refusal: Option<TransportError>,
+    /// Why the model could not be taken.
+    unusable: Option<DeviceError>,
+    failure: Option<StorageError>,
+    wake_at_ms: Option<i64>,
+}
+
+impl Device {
+    /// Exchanges until the device is in step with its server, and says how far it is after each exchange.
+    ///
+    /// # Errors
+    /// When the server was not reached or refused; what was done here still waits, and what came is kept.
+    pub fn sync(
+        &mut self,
+        transport: &dyn Transport,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<SyncReport, DeviceError> {
+        let mut run = Run {
+            transport,
+            progress,
+            report: SyncReport::default(),
+            refusal: None,
+            unusable: None,
+            failure: None,
+            wake_at_ms: None,
+        };
+        self.run(&mut run, vec![Input::Online, Input::SyncRequested]);
+        for _ in 0..PATIENCE {
+            let Some(pause) = run.pause(self.host.now_ms()) else { break };
+            self.host.wait(pause);
+            self.run(&mut run, vec![Input::Tick]);
+        }
+        self.finish(run)
+    }
+
+    fn run(&mut self, run: &mut Run, inputs: Vec<Input>) {
+        let mut inputs = VecDeque::from(inputs);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.engine.handle(self.host.now_ms(), input) {
+                match effect {
+                    Effect::Send { exchange, request } => {
+                        let answer = run.exchange(&request);
+                        inputs.push_back(Input::Answered { exchange, answer });
+                    }
+                    Effect::Commit { commit, batch } => {
+                        run.count(&batch);
+                        inputs.push_back(self.commit(commit, &batch, &mut run.failure));
+                    }
+                    Effect::FetchModel { hash } => inputs.push_back(self.fetch_model(run, hash)),
+                    Effect::WakeAt { at_ms } => run.wake_at_ms = Some(at_ms),
+                    Effect::Saved { .. } | Effect::NotSaved { .. } | Effect::State(_) => {}
+                }
+            }
+        }
+    }
+
+    fn fetch_model(&mut self, run: &mut Run, hash: String) -> Input {
+        let taken = match run.transport.model(&hash) {
+            Ok(json) => self.take_model(&hash, json),
+            Err(error) => Err(error.into()),
+        };
+        match taken {
+            Ok(()) => {
+                run.report.model_changed = true;
+                Input::ModelStored { hash }
+            }
+            Err(error) => {
+                run.unusable = Some(error);
+                Input::ModelFailed
+            }
+        }
+    }
+
+    fn finish(&mut self, run: Run) -> Result<SyncReport, DeviceError> {
+        if let Some(failure) = run.failure {
+            return Err(failure.into());
+        }
+        if let Some(refusal) = run.refusal {
+            return Err(refusal.into());
+        }
+        let state = self.engine.state();
+        if let Some(problem) = state.problem {
+            return Err(TransportError::Refused { problem: Box::new(problem), retry_after: None }.into());
+        }
+        if let Some(unusable) = run.unusable {
+            return Err(unusable);
+        }
+        let position = &self.engine.saved().position;
+        let is_whole = position.cursor.is_some() && position.staged_cursor.is_none();
+        Ok(SyncReport {
+            in_step: is_whole && state.waiting == 0,
+            waiting: state.waiting,
+            attention: state.attention,
+            ..run.report
+        })
+    }
+}
+
+impl Run<'_> {
+    fn exchange(&mut self, request: &ExchangeRequest) -> Answer {
+        self.report.exchanges += 1;
+        self.report.sent += request.mutations.len() as u64;
+        let answer = self.transport.exchange(request);
+        match answer {
+            Ok(response) => {
+                self.refusal = None;
+                self.count_outcomes(&response);
+                Answer::Response(Box::new(response))
+            }
+            Err(error) => {
+                let answer = match &error {
+                    TransportError::Refused { problem, retry_after } => Answer::Problem {
+                        problem: problem.clone(),
+                        retry_after_ms: retry_after.and_then(|pause| i64::try_from(pause.as_millis()).ok()),
+                    },
+                    _ => Answer::Failed,
+                };
+                self.refusal = Some(error);
+                answer
+            }
+        }
+    }
+
+    fn count_outcomes(&mut self, response: &ExchangeResponse) {
+        for outcome in &response.outcomes {
+            match outcome.verdict {
+                Verdict::Applied => self.report.applied += 1,
+                Verdict::Merged => self.report.merged += 1,
+                Verdict::Rejected => self.report.rejected += 1,
+                Verdict::Deferred => {}
+            }
+        }
+    }
+
+    fn count(&mut self, batch: &Batch) {
+        let operations = batch.ops.iter().map(|op| match op {
+            StoreOp::Apply { operations } | StoreOp::Stage { operations, .. } => operations.len() as u64,
+            _ => 0,
+        });
+        self.report.received += operations.sum::<u64>();
+        let SyncReport { exchanges, sent, received, .. } = self.report;
+        (self.progress)(&Progress { exchanges, sent, received });
+    }
+
+    /// How long to wait before it is worth trying again now; none when it is not.
+    fn pause(&self, now_ms: i64) -> Option<Duration> {
+        let is_busy = matches!(&self.refusal, Some(TransportError::Refused { .. }))
+            && self.refusal.as_ref().is_some_and(TransportError::is_retryable);
+        let pause = u64::try_from(self.wake_at_ms?.saturating_sub(now_ms)).unwrap_or(0);
+        let pause = Duration::from_millis(pause);
+        (is_busy && self.failure.is_none() && pause <= LONGEST_PAUSE).then_some(pause)
+    }
+}

@@ -1,0 +1,16 @@
+//! JSON in columns.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StorageError;
+
+/// What a type of this program or of the protocol looks like in a column.
+pub fn write(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("these types have no keys but texts and no floats")
+}
+
+/// The other way round; `what` names table, column and row for whoever has to look for the damage.
+pub fn read<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> Result<T, StorageError> {
+    serde_json::from_str(text).map_err(|error| StorageError::Unreadable { what: what(), reason: error.to_string() })
+}

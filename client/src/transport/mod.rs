@@ -1,0 +1,57 @@
+//! The way to the server: what a device asks of it, and what may come back instead of an answer.
+//!
+//! The device knows only the [`Transport`] trait; [`HttpTransport`] is the one that a person uses, tests bring their own.
+
+mod body;
+mod error;
+mod http;
+
+use serde::{Deserialize, Serialize};
+use sync_protocol::id::{DeviceId, RecordId, TenantId};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse};
+
+pub use error::TransportError;
+pub use http::{HttpTransport, ServerAddress};
+
+/// What a device asks of its server once it is enrolled.
+pub trait Transport {
+    /// Push and pull in one round trip.
+    ///
+    /// # Errors
+    /// When the server was not reached, refused, or answered with something else than an answer.
+    fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangeResponse, TransportError>;
+
+    /// The model of that hash, as JSON, as the device's user may see it.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    fn model(&self, hash: &str) -> Result<String, TransportError>;
+}
+
+/// What a person gives to make this installation a device of hers.
+#[derive(Clone, Serialize)]
+pub struct EnrolRequest {
+    /// Her e-mail address.
+    pub email: String,
+    /// Her password; it is sent once and kept nowhere.
+    pub password: String,
+    /// What the device is called in lists of devices.
+    pub name: String,
+    /// Operating system and architecture.
+    pub platform: String,
+}
+
+/// What the server gives a device when it is enrolled.
+#[derive(Clone, Deserialize)]
+pub struct Enrolment {
+    /// The device.
+    pub device: DeviceId,
+    /// What it shows with every request from now on. A secret.
+    pub token: String,
+    /// Whose device it is.
+    pub user: RecordId,
+    /// Whose server it is.
+    pub tenant: TenantId,
+    /// Hash of the model as the user may see it.
+    pub model: String,
+}
