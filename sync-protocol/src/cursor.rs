@@ -164,3 +164,15 @@ pub enum CursorError {
         version: u8,
     },
 }
+
+impl CursorError {
+    /// The code of the problem that answers such a cursor: a device that gets one starts over.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "cursor-malformed",
+            Self::Forged => "cursor-forged",
+            Self::UnsupportedVersion { .. } => "cursor-unsupported",
+        }
+    }
+}
