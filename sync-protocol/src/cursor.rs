@@ -28,7 +28,8 @@ const MAX_TEXT_BYTES: usize = 64 * 1024;
 pub struct Cursor {
     /// Grows when the server is restored from a backup: sequences of another epoch mean nothing here.
     pub epoch: u64,
-    /// Everything up to here that stands in a held scope has been sent.
+    /// Everything up to here that stands in a held scope has been sent, but for what the backfills still bring; what is
+    /// newer never comes by a backfill.
     pub seq: Sequence,
     /// Where the device last had all of a consistent point: `seq` after a page without `more`, then unchanged through
     /// the pages of the next run. A record has only its last sequence, so a change of one of its fields (or its coming
@@ -39,8 +40,9 @@ pub struct Cursor {
     pub scopes: Vec<ScopeId>,
     /// Scopes that are still arriving, in the order in which they arrive, each with the sequence up to which it came.
     pub backfill: Vec<(ScopeId, Sequence)>,
-    /// Where every backfill ends; what is newer comes with the main position.
-    pub until: Sequence,
+    /// The backfills are those of a first sync: a record that stands in several of them came, with all its scopes, with
+    /// the first. Otherwise a scope was granted later, and records that the device has learn that they stand in it too.
+    pub first_sync: bool,
 }
 
 impl Cursor {
@@ -97,7 +99,7 @@ impl Cursor {
             varint::put(&mut bytes, u64::from(scope));
             varint::put(&mut bytes, seq);
         }
-        varint::put(&mut bytes, self.until);
+        bytes.push(u8::from(self.first_sync));
         bytes
     }
 
@@ -118,8 +120,12 @@ impl Cursor {
             let scope = ScopeId::try_from(reader.number()?).ok()?;
             backfill.push((scope, reader.number()?));
         }
-        let until = reader.number()?;
-        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, until })
+        let first_sync = match reader.number()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, first_sync })
     }
 }
 

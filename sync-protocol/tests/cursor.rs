@@ -20,15 +20,15 @@ fn cursors() -> impl Strategy<Value = Cursor> {
         any::<[u64; 2]>(),
         btree_set(any::<u32>(), 0..60),
         vec((any::<u32>(), any::<u64>()), 0..6),
-        any::<u64>(),
+        any::<bool>(),
     )
-        .prop_map(|(epoch, [seq, from], scopes, backfill, until)| Cursor {
+        .prop_map(|(epoch, [seq, from], scopes, backfill, first_sync)| Cursor {
             epoch,
             seq,
             from,
             scopes: scopes.into_iter().collect(),
             backfill,
-            until,
+            first_sync,
         })
 }
 
@@ -78,7 +78,7 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
         from: 12_345_600,
         scopes: (0..30).map(|n| 3 + n * 97).collect(),
         backfill: Vec::new(),
-        until: 0,
+        first_sync: false,
     };
     let text = cursor.seal(&key(), tenant());
     assert!(text.len() <= 100, "{} characters", text.len());
@@ -86,7 +86,7 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
 
 #[test]
 fn scopes_are_sealed_sorted_and_once() {
-    let cursor = Cursor { epoch: 1, seq: 1, from: 1, scopes: vec![9, 2, 9], backfill: Vec::new(), until: 0 };
+    let cursor = Cursor { epoch: 1, seq: 1, from: 1, scopes: vec![9, 2, 9], backfill: Vec::new(), first_sync: false };
     let opened = Cursor::open(&cursor.seal(&key(), tenant()), &key(), tenant()).expect("sealed here");
     assert_eq!(opened.scopes, [2, 9]);
 }
@@ -113,6 +113,6 @@ fn a_key_hides_itself_in_logs() {
 #[test]
 fn the_layout_is_frozen() {
     let cursor =
-        Cursor { epoch: 1, seq: 300, from: 298, scopes: vec![1, 2, 200], backfill: vec![(200, 17)], until: 299 };
-    insta::assert_snapshot!(cursor.seal(&key(), tenant()), @"AQGsAgIDAQDFAQHIARGrAi8uz4_3zGxgIKXdzb29bns");
+        Cursor { epoch: 1, seq: 300, from: 298, scopes: vec![1, 2, 200], backfill: vec![(200, 17)], first_sync: true };
+    insta::assert_snapshot!(cursor.seal(&key(), tenant()), @"AQGsAgIDAQDFAQHIAREBugJwH4a94MtN2Rz5Fz4jpA");
 }

@@ -1,0 +1,146 @@
+//! The server as a whole: what every slice is handed, and the one place where slices are mounted.
+
+use std::sync::Arc;
+
+use axum::Router;
+use crm::model::Model;
+use sqlx::SqliteConnection;
+
+use crate::live::{Live, Snapshot};
+use crate::platform::clock::Clock;
+use crate::platform::config::Config;
+use crate::platform::db::Db;
+use crate::platform::entropy::Entropy;
+use crate::platform::telemetry::metrics::Metrics;
+use crate::record::catalogue::Catalogue;
+use crate::record::write::Writer;
+use crate::tenant::{self, Tenant};
+use crate::user::directory::Directory;
+
+/// Handle to the running server; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    db: Db,
+    live: Arc<Live>,
+    writer: Writer,
+    tenant: Tenant,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    metrics: Metrics,
+}
+
+impl App {
+    /// Opens the data folder, creating what is missing, and starts the writer. The caller holds the folder's lock.
+    ///
+    /// # Errors
+    /// When the folder or its database cannot be opened, or an overlay in it no longer fits the core model.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
+        let db = Db::open(&config.data_dir.join("cartera.db"), config.database.readers).await?;
+        let mut tx = db.write().await?;
+        let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
+        let model = Arc::new(tenant::model(&mut tx).await?);
+        let snapshot = Snapshot::load(model, &mut tx).await?;
+        tx.commit().await?;
+        let live = Arc::new(Live::new(snapshot, head));
+        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone()).await?;
+        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics: Metrics::new() };
+        let app = Self { inner: Arc::new(inner) };
+        tenant::make_roles(&app).await?;
+        Ok(app)
+    }
+
+    /// What was configured.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    /// The one that writes records.
+    #[must_use]
+    pub fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    /// Whose data this is.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        &self.inner.tenant
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
+    }
+
+    /// Random bytes.
+    #[must_use]
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.inner.entropy.as_ref()
+    }
+
+    /// Measurements.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Model, people, scopes and head, as of the last commit.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.inner.live
+    }
+
+    /// The model in force, with entity codes and role views.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.live().snapshot().catalogue
+    }
+
+    /// The model in force.
+    #[must_use]
+    pub fn model(&self) -> Arc<Model> {
+        self.catalogue().model.clone()
+    }
+
+    /// Who is who.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        self.live().snapshot().directory
+    }
+
+    /// Puts another model in force: `store` writes what belongs to it in the same transaction. No record is written
+    /// meanwhile, and nothing changes when it fails.
+    ///
+    /// # Errors
+    /// When the writer is stopped, the database does not answer, or `store` fails.
+    pub async fn replace_model<F>(&self, model: Model, store: F) -> anyhow::Result<()>
+    where
+        F: AsyncFnOnce(&mut SqliteConnection) -> anyhow::Result<()>,
+    {
+        let pause = self.writer().pause().await?;
+        let mut tx = self.db().write().await?;
+        store(&mut tx).await?;
+        let snapshot = Snapshot::load(Arc::new(model), &mut tx).await?;
+        tx.commit().await?;
+        self.live().publish(snapshot, self.live().head());
+        drop(pause);
+        tenant::make_roles(self).await
+    }
+}
+
+/// Every slice's routes.
+pub fn routes() -> Router<App> {
+    Router::new().merge(crate::exchange::routes())
+}

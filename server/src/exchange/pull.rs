@@ -1,0 +1,432 @@
+//! Pull: what a device is told, from its cursor on.
+//!
+//! Scopes that the device did not have arrive first, one after the other (backfill); then what changed since the
+//! cursor's main position, in the order of the sequence. A page is cut by bytes, at any sequence.
+
+use std::collections::{HashMap, HashSet};
+
+use crm::rules::Place;
+use sqlx::sqlite::SqliteRow;
+use sqlx::types::Json;
+use sqlx::{FromRow, Row as _, Sqlite, Transaction};
+use sync_protocol::cursor::Cursor;
+use sync_protocol::id::{ScopeId, Sequence};
+use uuid::Uuid;
+
+use super::operation::{Head, Operations};
+use crate::live::Snapshot;
+use crate::platform::db::Db;
+use crate::record::catalogue::EntityCode;
+use crate::record::write::decide::FieldSequences;
+use crate::scope::{ScopeKey, ScopeKind};
+use crate::user::rights::Rights;
+
+/// Rows that one statement reads at a time: enough to make its fixed cost small, few enough to keep memory small.
+const ROWS_PER_READ: i64 = 1_000;
+
+/// What a device is told by one exchange.
+#[derive(Debug)]
+pub struct Page {
+    /// A JSON array of operations.
+    pub operations: String,
+    /// How many there are.
+    pub count: usize,
+    /// Where the next page begins.
+    pub cursor: Cursor,
+    /// Whether there is a next page already.
+    pub more: bool,
+    /// The tenant's last sequence when the page was cut.
+    pub head: Sequence,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The database does not answer.
+    #[error("could not read records")]
+    Database(#[from] sqlx::Error),
+    /// A stored body is not JSON.
+    #[error("could not read a stored record's fields")]
+    Body(#[from] serde_json::Error),
+}
+
+/// One device's pull.
+#[derive(Debug)]
+pub struct Puller<'a> {
+    /// Model, people and scopes.
+    pub snapshot: &'a Snapshot,
+    /// What the user may see.
+    pub rights: &'a Rights,
+    /// The device's number: its own writes are not sent back to it.
+    pub device: i64,
+    /// The tenant's epoch.
+    pub epoch: u64,
+    /// The most bytes of operations, at least one operation aside.
+    pub limit_bytes: usize,
+}
+
+/// A record with what decides how it is told.
+struct Row {
+    id: Uuid,
+    entity: EntityCode,
+    seq: Sequence,
+    created_seq: Sequence,
+    created_by_device: i64,
+    place: Place,
+    body: String,
+    field_seq: String,
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            entity: row.try_get("entity")?,
+            seq: row.try_get::<i64, _>("seq")?.cast_unsigned(),
+            created_seq: row.try_get::<i64, _>("created_seq")?.cast_unsigned(),
+            created_by_device: row.try_get("created_by_device")?,
+            place: Place {
+                owner: row.try_get("owner")?,
+                team: row.try_get("team")?,
+                territory: row.try_get("territory")?,
+            },
+            body: row.try_get("body")?,
+            field_seq: row.try_get("field_seq")?,
+        })
+    }
+}
+
+const COLUMNS: &str = "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.body, r.field_seq";
+
+impl Puller<'_> {
+    /// Cuts the page after `cursor`; without one, the first page of everything.
+    ///
+    /// # Errors
+    /// [`PullError`].
+    pub async fn pull(&self, db: &Db, cursor: Option<Cursor>) -> Result<Page, PullError> {
+        let mut tx = db.readers().begin().await?;
+        let (head,): (i64,) = sqlx::query_as("SELECT head FROM tenant").fetch_one(&mut *tx).await?;
+        let head = head.cast_unsigned();
+        let held = self.snapshot.scopes.held(self.rights, &self.snapshot.catalogue);
+        let mut operations = Operations::new();
+        let mut cursor = cursor.unwrap_or_else(|| Cursor {
+            epoch: self.epoch,
+            seq: head,
+            from: 0,
+            scopes: Vec::new(),
+            backfill: Vec::new(),
+            first_sync: true,
+        });
+        self.follow_scopes(&mut cursor, &held, &mut operations);
+        self.backfill(&mut tx, &mut cursor, &mut operations).await?;
+        if cursor.backfill.is_empty() {
+            cursor.first_sync = false;
+            self.changes(&mut tx, head, &mut cursor, &mut operations).await?;
+        }
+        let more = !cursor.backfill.is_empty() || cursor.seq < head;
+        if !more {
+            cursor.from = cursor.seq;
+        }
+        Ok(Page { count: operations.count, operations: operations.finish(), cursor, more, head })
+    }
+
+    /// Tells which scopes came and went since the cursor.
+    fn follow_scopes(&self, cursor: &mut Cursor, held: &[ScopeId], operations: &mut Operations) {
+        let before: HashSet<ScopeId> = cursor.scopes.iter().copied().collect();
+        for scope in cursor.scopes.iter().filter(|scope| held.binary_search(scope).is_err()) {
+            operations.scope_drop(*scope);
+        }
+        cursor.backfill.retain(|(scope, _)| held.binary_search(scope).is_ok());
+        let mut added: Vec<ScopeId> = held.iter().filter(|scope| !before.contains(scope)).copied().collect();
+        if !added.is_empty() && !before.is_empty() {
+            cursor.first_sync = false;
+            // Of a record in a scope that is still arriving, nothing is known of what the device has.
+            cursor.from = 0;
+        }
+        // The widest first: what it brings need not come again with a narrower one.
+        added.sort_by_key(|scope| std::cmp::Reverse(self.snapshot.scopes.key(*scope).map(|key| key.kind)));
+        for scope in added {
+            operations.scope_add(scope);
+            cursor.backfill.push((scope, 0));
+        }
+        cursor.scopes = held.to_vec();
+    }
+
+    /// Brings the records of scopes that are still arriving, up to the main position.
+    async fn backfill(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        cursor: &mut Cursor,
+        operations: &mut Operations,
+    ) -> Result<(), PullError> {
+        while let Some(&(scope, position)) = cursor.backfill.first() {
+            if operations.len() >= self.limit_bytes && operations.count > 0 {
+                return Ok(());
+            }
+            let Some(key) = self.snapshot.scopes.key(scope) else {
+                cursor.backfill.remove(0);
+                continue;
+            };
+            let rows = read_scope(tx, scope, key, position, cursor.seq).await?;
+            let is_last = rows.len() < usize::try_from(ROWS_PER_READ).unwrap_or(usize::MAX);
+            let arriving: HashSet<ScopeId> = cursor.backfill.iter().map(|(scope, _)| *scope).collect();
+            for row in rows {
+                if operations.len() >= self.limit_bytes && operations.count > 0 {
+                    return Ok(());
+                }
+                let scopes = self.scopes_of(&row, &cursor.scopes);
+                let is_known = scopes.iter().any(|scope| !arriving.contains(scope));
+                let seq = row.seq;
+                if !is_known {
+                    self.put_whole(&row, &scopes, operations)?;
+                } else if !cursor.first_sync {
+                    operations.acknowledged(&self.head(&row, &scopes));
+                }
+                cursor.backfill[0].1 = seq;
+            }
+            if is_last {
+                cursor.backfill.remove(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what changed after the main position.
+    async fn changes(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        head: Sequence,
+        cursor: &mut Cursor,
+        operations: &mut Operations,
+    ) -> Result<(), PullError> {
+        while cursor.seq < head {
+            let (events, until) = self.read_events(tx, cursor, head).await?;
+            for event in events {
+                if operations.len() >= self.limit_bytes && operations.count > 0 {
+                    return Ok(());
+                }
+                let seq = event.seq;
+                self.tell(event, cursor, operations)?;
+                cursor.seq = seq;
+            }
+            cursor.seq = until;
+        }
+        Ok(())
+    }
+
+    /// The events after the cursor in order, and up to where they are all that there is.
+    async fn read_events(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        cursor: &Cursor,
+        head: Sequence,
+    ) -> Result<(Vec<Event>, Sequence), sqlx::Error> {
+        let whole_entities: Vec<EntityCode> = cursor
+            .scopes
+            .iter()
+            .filter_map(|scope| self.snapshot.scopes.key(*scope))
+            .filter(|key| key.kind == ScopeKind::All)
+            .map(|key| key.entity)
+            .collect();
+        let position = cursor.seq.cast_signed();
+        let mut until = head;
+        let mut events: HashMap<Uuid, Event> = HashMap::new();
+
+        let rows: Vec<Row> = sqlx::query_as(sql(format!(
+            "SELECT {COLUMNS} FROM record AS r
+             WHERE r.seq > $1 AND r.entity IN (SELECT value FROM json_each($2)) ORDER BY r.seq LIMIT {ROWS_PER_READ}"
+        )))
+        .bind(position)
+        .bind(Json(&whole_entities))
+        .fetch_all(&mut **tx)
+        .await?;
+        until = bound(until, rows.last().map(|row| row.seq), rows.len());
+        for row in rows {
+            let had = row.created_seq <= cursor.from;
+            events.insert(row.id, Event { id: row.id, seq: row.seq, had, what: What::Stands(Box::new(row)) });
+        }
+
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(sql(format!(
+            "SELECT id, seq FROM tombstone
+             WHERE seq > $1 AND entity IN (SELECT value FROM json_each($2)) ORDER BY seq LIMIT {ROWS_PER_READ}"
+        )))
+        .bind(position)
+        .bind(Json(&whole_entities))
+        .fetch_all(&mut **tx)
+        .await?;
+        until = bound(until, rows.last().map(|(_, seq)| seq.cast_unsigned()), rows.len());
+        for (id, seq) in rows {
+            events.insert(id, Event { id, seq: seq.cast_unsigned(), had: true, what: What::Deleted });
+        }
+
+        let rows = sqlx::query(sql(format!(
+            "SELECT e.record, e.seq AS entry_seq, e.entered, e.state, {COLUMNS}
+             FROM scope_entry AS e LEFT JOIN record AS r ON r.id = e.record
+             WHERE e.scope IN (SELECT value FROM json_each($2)) AND e.seq > $1 ORDER BY e.seq LIMIT {ROWS_PER_READ}"
+        )))
+        .bind(position)
+        .bind(Json(&cursor.scopes))
+        .fetch_all(&mut **tx)
+        .await?;
+        let last = rows.last().map(|row| row.try_get::<i64, _>("entry_seq")).transpose()?;
+        until = bound(until, last.map(i64::cast_unsigned), rows.len());
+        for row in &rows {
+            self.take_entry(row, cursor, &mut events)?;
+        }
+        let mut events: Vec<Event> = events.into_values().filter(|event| event.seq <= until).collect();
+        events.sort_unstable_by_key(|event| event.seq);
+        Ok((events, until))
+    }
+
+    fn take_entry(&self, row: &SqliteRow, cursor: &Cursor, events: &mut HashMap<Uuid, Event>) -> Result<(), sqlx::Error> {
+        const LEFT: i64 = 1;
+        const DELETED: i64 = 2;
+        let id: Uuid = row.try_get("record")?;
+        let seq = row.try_get::<i64, _>("entry_seq")?.cast_unsigned();
+        let entered = row.try_get::<i64, _>("entered")?.cast_unsigned();
+        let had = entered <= cursor.from;
+        let state: i64 = row.try_get("state")?;
+        let record = row.try_get::<Option<Uuid>, _>("id")?.map(|_| Row::from_row(row)).transpose()?;
+        let what = match (state, record) {
+            (LEFT, Some(record)) if !self.scopes_of(&record, &cursor.scopes).is_empty() => {
+                // It stands in another held scope, whose entry tells where it is now; that the device had it stays true.
+                if let Some(event) = events.get_mut(&id) {
+                    event.had |= had;
+                }
+                return Ok(());
+            }
+            (LEFT | DELETED, _) if entered > cursor.seq => return Ok(()),
+            (DELETED, _) => What::Deleted,
+            (LEFT, _) => What::Left,
+            (_, Some(record)) => What::Stands(Box::new(record)),
+            (_, None) => return Ok(()),
+        };
+        events
+            .entry(id)
+            .and_modify(|event| event.had |= had)
+            .or_insert(Event { id, seq, had, what });
+        Ok(())
+    }
+
+    fn tell(&self, event: Event, cursor: &Cursor, operations: &mut Operations) -> Result<(), PullError> {
+        match event.what {
+            What::Deleted => operations.delete(event.id, event.seq),
+            What::Left => operations.exit(event.id, event.seq),
+            What::Stands(row) => {
+                let scopes = self.scopes_of(&row, &cursor.scopes);
+                let made_it = row.created_by_device == self.device && self.device != 0 && row.created_seq > cursor.from;
+                if event.had || made_it {
+                    self.put_changes(&row, &scopes, cursor.from, operations)?;
+                } else {
+                    self.put_whole(&row, &scopes, operations)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_whole(&self, row: &Row, scopes: &[ScopeId], operations: &mut Operations) -> Result<(), serde_json::Error> {
+        let head = self.head(row, scopes);
+        match self.rights.projection(head.entity) {
+            Some(projection) => operations.put(&head, &row.body, projection),
+            None => Ok(()),
+        }
+    }
+
+    /// Only what the device does not have: fields that changed after it was last whole, by others than itself.
+    fn put_changes(
+        &self,
+        row: &Row,
+        scopes: &[ScopeId],
+        since: Sequence,
+        operations: &mut Operations,
+    ) -> Result<(), serde_json::Error> {
+        let head = self.head(row, scopes);
+        let Some(projection) = self.rights.projection(head.entity) else { return Ok(()) };
+        let field_seq: FieldSequences = serde_json::from_str(&row.field_seq)?;
+        let names: Vec<&str> = field_seq
+            .iter()
+            .filter(|(name, (seq, device))| {
+                *seq > since && (self.device == 0 || *device != self.device) && projection.shows(name)
+            })
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if names.is_empty() {
+            operations.acknowledged(&head);
+            return Ok(());
+        }
+        operations.put_partial(&head, &row.body, &names)
+    }
+
+    fn head<'r>(&'r self, row: &Row, scopes: &'r [ScopeId]) -> Head<'r> {
+        let entity = self.snapshot.catalogue.name_of(row.entity).unwrap_or_default();
+        Head { entity, id: row.id, seq: row.seq, scopes }
+    }
+
+    /// The held scopes that a record stands in.
+    fn scopes_of(&self, row: &Row, held: &[ScopeId]) -> Vec<ScopeId> {
+        let mut scopes: Vec<ScopeId> = std::iter::once(ScopeKey::all(row.entity))
+            .chain(ScopeKey::of_place(row.entity, &row.place))
+            .filter_map(|key| self.snapshot.scopes.id(&key))
+            .filter(|scope| held.binary_search(scope).is_ok())
+            .collect();
+        scopes.sort_unstable();
+        scopes
+    }
+}
+
+/// Something that happened to a record after a cursor.
+struct Event {
+    id: Uuid,
+    seq: Sequence,
+    /// The device had the record when it was last whole: all but what changed since is on it.
+    had: bool,
+    what: What,
+}
+
+enum What {
+    Stands(Box<Row>),
+    Left,
+    Deleted,
+}
+
+/// A statement that read as many rows as it may says nothing of what comes after its last row.
+fn bound(until: Sequence, last: Option<Sequence>, rows: usize) -> Sequence {
+    match last {
+        Some(last) if i64::try_from(rows).unwrap_or(i64::MAX) >= ROWS_PER_READ => until.min(last),
+        _ => until,
+    }
+}
+
+async fn read_scope(
+    tx: &mut Transaction<'_, Sqlite>,
+    scope: ScopeId,
+    key: ScopeKey,
+    after: Sequence,
+    until: Sequence,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let (statement, of) = if key.kind == ScopeKind::All {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM record AS r
+             WHERE r.entity = $1 AND r.seq > $2 AND r.seq <= $3 ORDER BY r.seq LIMIT {ROWS_PER_READ}"
+        );
+        (statement, key.entity)
+    } else {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM scope_entry AS e JOIN record AS r ON r.id = e.record
+             WHERE e.scope = $1 AND e.seq > $2 AND e.seq <= $3 AND e.state = 0 ORDER BY e.seq LIMIT {ROWS_PER_READ}"
+        );
+        (statement, i64::from(scope))
+    };
+    sqlx::query_as(sql(statement))
+        .bind(of)
+        .bind(after.cast_signed())
+        .bind(until.cast_signed())
+        .fetch_all(&mut **tx)
+        .await
+}
+
+/// These statements are put together from constants of this file alone.
+fn sql(statement: String) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(statement)
+}

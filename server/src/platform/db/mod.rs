@@ -1,0 +1,120 @@
+//! The tenant's database: one writing connection, many reading ones, migrations.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
+
+/// A write-ahead log that grew past this many pages is copied back into the database file in the background.
+const CHECKPOINT_AFTER_PAGES: i64 = 4_000;
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file could not be opened as a database.
+    #[error("could not open the database {path}")]
+    Connect {
+        /// The file.
+        path: String,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// The file is a database, but of a newer release, or damaged.
+    #[error("could not bring the database {path} to this release's schema")]
+    Migrate {
+        /// The file.
+        path: String,
+        /// Which migration, and why.
+        source: MigrateError,
+    },
+}
+
+/// Handle to the database; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Db {
+    /// Opens or creates the database file and brings it to this release's schema.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the file and what went wrong with it.
+    pub async fn open(path: &Path, readers: u32) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("temp_store", "MEMORY");
+        let connect = |source| OpenError::Connect { path: path.display().to_string(), source };
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(600))
+            .connect_with(
+                options
+                    .clone()
+                    .synchronous(SqliteSynchronous::Full)
+                    // Checkpoints run on a connection of their own, so that no commit waits for one.
+                    .pragma("wal_autocheckpoint", "0")
+                    .pragma("cache_size", "-16384"),
+            )
+            .await
+            .map_err(connect)?;
+        sqlx::migrate!("../migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|source| OpenError::Migrate { path: path.display().to_string(), source })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(readers)
+            .max_lifetime(None)
+            .connect_with(options.pragma("query_only", "ON").pragma("cache_size", "-4096"))
+            .await
+            .map_err(connect)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Connections that read a snapshot and never wait for the writer.
+    #[must_use]
+    pub fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// The one writing transaction; waits until no other holds it. Dropping it without commit rolls back.
+    ///
+    /// # Errors
+    /// When the database cannot begin one.
+    pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Copies the write-ahead log back into the database file when it has grown; readers and writer go on meanwhile.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        let mut connection = self.readers.acquire().await?;
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *connection).await?;
+        Ok(())
+    }
+
+    /// Whether the write-ahead log at `path` is long enough for [`Self::checkpoint`] to be worth it.
+    #[must_use]
+    pub fn wants_checkpoint(path: &Path) -> bool {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        std::fs::metadata(wal).is_ok_and(|file| i64::try_from(file.len()).unwrap_or(i64::MAX) / 4096 > CHECKPOINT_AFTER_PAGES)
+    }
+
+    /// Closes every connection, the log copied back.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

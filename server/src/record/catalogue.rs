@@ -1,0 +1,114 @@
+//! The tenant's model as the server uses it: with the database's entity codes, and each role's view of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crm::model::{Entity, Model};
+use crm::rules::Projection;
+use sqlx::SqliteConnection;
+
+/// The number by which the database knows an entity.
+pub type EntityCode = i64;
+
+/// One role's view of the model.
+#[derive(Debug)]
+pub struct RoleView {
+    /// The role's key.
+    pub role: String,
+    /// The model as the role may see it; it answers what the role may do.
+    pub model: Model,
+    /// By entity: the fields that the role sees.
+    projections: HashMap<String, Projection>,
+}
+
+impl RoleView {
+    fn of(model: &Model, role: &str) -> Self {
+        let projections = model
+            .entities
+            .values()
+            .filter_map(|entity| {
+                let permission = entity.permissions.get(role)?;
+                Some((entity.name.clone(), Projection::of(entity, permission)))
+            })
+            .collect();
+        Self { role: role.to_owned(), model: model.for_role(role), projections }
+    }
+
+    /// The fields of `entity` that the role sees; `None` where it reads no record of it.
+    #[must_use]
+    pub fn projection(&self, entity: &str) -> Option<&Projection> {
+        self.projections.get(entity)
+    }
+}
+
+/// A model that is in force.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// The whole model.
+    pub model: Arc<Model>,
+    codes: HashMap<String, EntityCode>,
+    names: HashMap<EntityCode, String>,
+    views: Mutex<HashMap<String, Arc<RoleView>>>,
+}
+
+impl Catalogue {
+    /// Puts `model` in force, giving a code to each entity that has none.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn load(model: Arc<Model>, connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        for name in model.entities.keys() {
+            sqlx::query("INSERT INTO entity (name) VALUES ($1) ON CONFLICT (name) DO NOTHING")
+                .bind(name)
+                .execute(&mut *connection)
+                .await?;
+        }
+        let rows: Vec<(EntityCode, String)> =
+            sqlx::query_as("SELECT code, name FROM entity").fetch_all(connection).await?;
+        Ok(Self::new(model, rows))
+    }
+
+    /// A catalogue over entity codes that are known already.
+    #[must_use]
+    pub fn new(model: Arc<Model>, rows: Vec<(EntityCode, String)>) -> Self {
+        Self {
+            model,
+            codes: rows.iter().map(|(code, name)| (name.clone(), *code)).collect(),
+            names: rows.into_iter().collect(),
+            views: Mutex::default(),
+        }
+    }
+
+    /// The entity and its code.
+    #[must_use]
+    pub fn entity(&self, name: &str) -> Option<(&Entity, EntityCode)> {
+        Some((self.model.entity(name)?, *self.codes.get(name)?))
+    }
+
+    /// The entity of that code.
+    #[must_use]
+    pub fn entity_of(&self, code: EntityCode) -> Option<&Entity> {
+        self.model.entity(self.names.get(&code)?)
+    }
+
+    /// The name of the entity of that code; known even when the model no longer has it.
+    #[must_use]
+    pub fn name_of(&self, code: EntityCode) -> Option<&str> {
+        self.names.get(&code).map(String::as_str)
+    }
+
+    /// What a role sees and may do.
+    ///
+    /// # Panics
+    /// Never: no holder of the lock panics.
+    #[must_use]
+    pub fn role_view(&self, role: &str) -> Arc<RoleView> {
+        let mut views = self.views.lock().expect("no holder of this lock panics");
+        if let Some(view) = views.get(role) {
+            return view.clone();
+        }
+        let view = Arc::new(RoleView::of(&self.model, role));
+        views.insert(role.to_owned(), view.clone());
+        view
+    }
+}

@@ -1,0 +1,148 @@
+//! Many changes in one transaction, such as an import: all of it is stored, or nothing.
+
+use crm::rules::Gaps;
+use sync_protocol::id::Sequence;
+use tokio::sync::{mpsc, oneshot};
+
+use super::writer::{Unit, WriteError};
+use super::{Author, Change, Decision};
+
+type Query = Box<dyn for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_util::future::BoxFuture<'c, ()> + Send>;
+
+enum Request {
+    Write(Vec<Change>, oneshot::Sender<Result<Vec<Decision>, WriteError>>),
+    Run(Query),
+    Commit(oneshot::Sender<Result<Sequence, WriteError>>),
+}
+
+/// The writer's end.
+pub(super) struct Session {
+    author: Author,
+    gaps: Gaps,
+    begun: oneshot::Sender<Result<(), WriteError>>,
+    requests: mpsc::Receiver<Request>,
+}
+
+/// Between asking for a bulk write and its begin.
+pub(super) struct Opening {
+    begun: oneshot::Receiver<Result<(), WriteError>>,
+    requests: mpsc::Sender<Request>,
+}
+
+/// A transaction of its own; dropping it without [`BulkWrite::commit`] rolls everything back.
+#[derive(Debug)]
+pub struct BulkWrite {
+    requests: mpsc::Sender<Request>,
+}
+
+pub(super) fn open(author: Author, gaps: Gaps) -> (Session, Opening) {
+    let (begun, is_begun) = oneshot::channel();
+    let (sender, requests) = mpsc::channel(1);
+    (Session { author, gaps, begun, requests }, Opening { begun: is_begun, requests: sender })
+}
+
+impl Opening {
+    pub(super) async fn begun(self) -> Result<BulkWrite, WriteError> {
+        self.begun.await.map_err(|_| WriteError::Stopped)??;
+        Ok(BulkWrite { requests: self.requests })
+    }
+}
+
+impl Session {
+    pub(super) fn refuse(self, error: WriteError) {
+        drop(self.begun.send(Err(error)));
+    }
+}
+
+impl BulkWrite {
+    /// Decides changes against all that this transaction wrote before; about 1,000 at a time keep memory small.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then the transaction is rolled back.
+    pub async fn write(&mut self, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Write(changes, reply)).await?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Runs statements inside the transaction, such as a look-up among the records that it wrote.
+    ///
+    /// # Errors
+    /// When the transaction is gone, or the statements fail: the work's own error.
+    pub async fn run<T, F>(&mut self, work: F) -> Result<T, WriteError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(
+                &'c mut sqlx::SqliteConnection,
+            ) -> futures_util::future::BoxFuture<'c, Result<T, sqlx::Error>>
+            + Send
+            + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let query: Query = Box::new(move |connection| {
+            Box::pin(async move {
+                // The one who asked may be gone; then the transaction is about to be rolled back.
+                drop(reply.send(work(connection).await));
+            })
+        });
+        self.send(Request::Run(query)).await?;
+        Ok(answer.await.map_err(|_| WriteError::Stopped)??)
+    }
+
+    /// Makes all of it durable; returns the tenant's last sequence.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then nothing is stored.
+    pub async fn commit(self) -> Result<Sequence, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Commit(reply)).await?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Takes all of it back.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    async fn send(&self, request: Request) -> Result<(), WriteError> {
+        self.requests.send(request).await.map_err(|_| WriteError::Stopped)
+    }
+}
+
+type Committing = (Unit, usize, oneshot::Sender<Result<Sequence, WriteError>>);
+
+/// Serves one session until it commits (then the caller ends the transaction) or goes away (then all is rolled back).
+pub(super) async fn serve(session: Session, mut unit: Unit) -> Option<Committing> {
+    let Session { author, gaps, begun, mut requests } = session;
+    begun.send(Ok(())).ok()?;
+    let mut changes_made = 0;
+    while let Some(request) = requests.recv().await {
+        match request {
+            Request::Write(changes, reply) => {
+                changes_made += changes.len();
+                let result = write(&mut unit, &author, gaps, &changes).await;
+                let failed = result.is_err();
+                drop(reply.send(result));
+                if failed {
+                    break;
+                }
+            }
+            Request::Run(query) => query(&mut unit.tx).await,
+            Request::Commit(reply) => return Some((unit, changes_made, reply)),
+        }
+    }
+    // Dropping the transaction rolls back too, but only when the connection is next used: the next writer must not wait.
+    if let Err(error) = unit.tx.rollback().await {
+        tracing::error!(%error, "could not roll back a bulk write");
+    }
+    None
+}
+
+async fn write(unit: &mut Unit, author: &Author, gaps: Gaps, changes: &[Change]) -> Result<Vec<Decision>, WriteError> {
+    let mut working = unit.working();
+    unit.load(&mut working, &changes.iter().collect::<Vec<_>>()).await?;
+    let author = unit.current_rights(&working, author).ok_or(WriteError::NoRights)?;
+    let decisions = unit.decide(&mut working, &author, changes, false, gaps);
+    unit.persist(&working).await?;
+    Ok(decisions)
+}

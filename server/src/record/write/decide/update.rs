@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use crm::Fields;
+use crm::rules::check;
+use serde_json::Value;
+use sync_protocol::wire::Verdict;
+
+use super::answer::{Refusal, field_problem, merged as merged_reason};
+use super::fields::{self, Merged};
+use super::follow;
+use super::working::{HistoryRow, Stored, Working};
+use super::{Case, Decision};
+
+/// Changes fields of a record that is there, visible to the author, and hers to change.
+pub(super) fn update(case: &Case<'_>, working: &mut Working) -> Result<Decision, Refusal> {
+    let current = visible_record(case, working)?;
+    if !case.author.rights.reach(&case.entity.name, &current.place(), |permission| permission.update) {
+        return Err(Refusal::forbidden(case.entity, ("cambiar", "change")));
+    }
+    let mut merged = fields::merge(case, Some(&current))?;
+    if merged.changed.is_empty() {
+        return Ok(nothing_to_do(case, working, &current, &merged));
+    }
+    fields::check_links(case, working, &merged)?;
+    follow::settle_place(case, working, &mut merged);
+    follow::settle_derived(case, &mut merged);
+    let findings =
+        check(case.entity, Some(&current.fields), &merged.after, &merged.changed, &case.variables(), case.context.gaps);
+    if !findings.errors.is_empty() {
+        return Err(Refusal::invalid(findings.errors));
+    }
+    fields::hold_unique(case, working, Some(&current), &merged)?;
+    follow::stamp_update(case, &mut merged);
+
+    let seq = working.sequence_for(case.change.record);
+    record_history(case, working, seq, Some(&current), &merged);
+    let mut field_seq = current.field_seq.as_ref().clone();
+    for name in &merged.changed {
+        field_seq.insert(name.clone(), (seq, case.author.device));
+    }
+    let next = Stored { seq, fields: Arc::new(merged.after), field_seq: Arc::new(field_seq), ..current.as_ref().clone() };
+    let server = told(case, &next.fields, merged.changed.iter().chain(merged.lost.iter().map(|(lost, _)| &lost.field)));
+    working.put(&case.entity.name, case.change.record, Some(next));
+    follow::record_passages(case, working, Some(&current));
+
+    let lost: Vec<_> = merged.lost.into_iter().map(|(finding, _)| finding).collect();
+    Ok(Decision {
+        record: case.change.record,
+        verdict: if lost.is_empty() { Verdict::Applied } else { Verdict::Merged },
+        seq,
+        reason: (!lost.is_empty()).then(|| merged_reason(&lost, case.author.language)),
+        warnings: findings.warnings.iter().map(|finding| field_problem(finding, case.author.language)).collect(),
+        server,
+    })
+}
+
+/// The record of the change, if it is there for the author.
+pub(super) fn visible_record(case: &Case<'_>, working: &Working) -> Result<Arc<Stored>, Refusal> {
+    working
+        .get(case.change.record)
+        .filter(|record| record.entity == case.code)
+        .filter(|record| case.author.rights.reach(&case.entity.name, &record.place(), |permission| permission.read))
+        .cloned()
+        .ok_or_else(|| Refusal::not_found(case.entity))
+}
+
+/// Every value that was sent stands already, or lost to what stands.
+fn nothing_to_do(case: &Case<'_>, working: &mut Working, current: &Stored, merged: &Merged) -> Decision {
+    record_history(case, working, current.seq, Some(current), merged);
+    let lost: Vec<_> = merged.lost.iter().map(|(finding, _)| finding.clone()).collect();
+    let server = told(case, &current.fields, lost.iter().map(|finding| &finding.field));
+    Decision {
+        record: case.change.record,
+        verdict: if lost.is_empty() { Verdict::Applied } else { Verdict::Merged },
+        seq: current.seq,
+        reason: (!lost.is_empty()).then(|| merged_reason(&lost, case.author.language)),
+        warnings: Vec::new(),
+        server,
+    }
+}
+
+/// Writes down what changes and what is lost.
+fn record_history(case: &Case<'_>, working: &mut Working, seq: u64, before: Option<&Stored>, merged: &Merged) {
+    let row = |kind, field: &str, old: Option<&Value>, new: Option<&Value>| HistoryRow {
+        record: case.change.record,
+        seq,
+        kind,
+        field: field.to_owned(),
+        old: old.map(Value::to_string),
+        new: new.map(Value::to_string),
+        who: case.author.user.map(|user| user.0),
+        device: case.author.device,
+        at_ms: case.context.now_ms,
+    };
+    let before = |name: &str| before.and_then(|record| record.fields.get(name));
+    for name in merged.changed.iter().filter(|name| !follow::is_stamp(case.entity, name)) {
+        working.history.push(row("changed", name, before(name), merged.after.get(name)));
+    }
+    for (finding, value) in &merged.lost {
+        working.history.push(row("lost", &finding.field, before(&finding.field), Some(value)));
+    }
+}
+
+/// Of `names`, the fields that the author may see and whose value is another than the change said.
+pub(super) fn told<'a>(case: &Case<'_>, fields: &Fields, names: impl Iterator<Item = &'a String>) -> Fields {
+    let Some(projection) = case.author.rights.projection(&case.entity.name) else { return Fields::new() };
+    names
+        .filter(|name| projection.shows(name))
+        .map(|name| (name, fields.get(name).unwrap_or(&Value::Null)))
+        .filter(|(name, value)| case.change.set.get(*name) != Some(value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}

@@ -1,0 +1,255 @@
+//! Writes what was decided, each table in one statement.
+
+use std::collections::BTreeSet;
+
+use crm::Fields;
+use crm::model::{Entity, FieldKind};
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+use sync_protocol::id::{RecordId, Sequence};
+use uuid::Uuid;
+
+use super::decide::{Stored, Touched, Working};
+use crate::record::catalogue::Catalogue;
+use crate::record::search_text::search_text;
+use crate::scope::{ScopeKey, Scopes};
+
+const STANDS: u8 = 0;
+const LEFT: u8 = 1;
+const DELETED: u8 = 2;
+
+/// What one commit writes, as JSON rows.
+#[derive(Default)]
+struct Rows {
+    records: Vec<Value>,
+    gone: Vec<Value>,
+    entries: Vec<Value>,
+    scopes: Vec<(i64, ScopeKey)>,
+    text_gone: Vec<i64>,
+    text: Vec<Value>,
+    links_gone: Vec<Value>,
+    links: Vec<Value>,
+}
+
+/// Writes every record that differs from what was loaded, with its scopes, links, words and history.
+///
+/// `last_num` is the last local record number given out.
+pub(super) async fn persist(
+    working: &Working,
+    catalogue: &Catalogue,
+    scopes: &mut Scopes,
+    last_num: &mut i64,
+    connection: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    let mut rows = Rows::default();
+    let mut touched: Vec<(&RecordId, &Touched)> =
+        working.records.iter().filter(|(_, touched)| is_changed(touched)).collect();
+    touched.sort_unstable_by_key(|(id, touched)| (touched.now.as_ref().map(|now| now.seq), **id));
+    for (id, touched) in touched {
+        let code = touched.now.as_ref().or(touched.before.as_ref()).map_or(0, |record| record.entity);
+        let Some(entity) = catalogue.entity_of(code) else { continue };
+        rows.add(*id, entity, touched, working.deleted.get(id).copied(), scopes, last_num);
+    }
+    rows.write(working, connection).await
+}
+
+fn is_changed(touched: &Touched) -> bool {
+    match (&touched.before, &touched.now) {
+        (None, None) => false,
+        (Some(before), Some(now)) => !std::sync::Arc::ptr_eq(before, now),
+        _ => true,
+    }
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        id: RecordId,
+        entity: &Entity,
+        touched: &Touched,
+        deleted: Option<Sequence>,
+        scopes: &mut Scopes,
+        last_num: &mut i64,
+    ) {
+        let hex = hex(id.0);
+        let (before, now) = (touched.before.as_deref(), touched.now.as_deref());
+        let num = match before {
+            Some(record) => record.num,
+            None => {
+                *last_num += 1;
+                *last_num
+            }
+        };
+        self.add_entries(&hex, before, now, deleted, scopes);
+        self.add_links(&hex, entity, before, now);
+        let words = |record: Option<&Stored>| record.map(|record| search_text(entity, &record.fields)).unwrap_or_default();
+        let (old_words, new_words) = (words(before), words(now));
+        if old_words != new_words {
+            if !old_words.is_empty() {
+                self.text_gone.push(num);
+            }
+            if !new_words.is_empty() {
+                self.text.push(json!([num, new_words]));
+            }
+        }
+        match now {
+            Some(record) => {
+                let place = record.place();
+                let body = serde_json::to_string(record.fields.as_ref()).unwrap_or_default();
+                let field_seq = serde_json::to_string(record.field_seq.as_ref()).unwrap_or_default();
+                self.records.push(json!([
+                    num,
+                    hex,
+                    record.entity,
+                    record.seq,
+                    record.created_seq,
+                    record.created_by_device,
+                    place.owner.map(self::hex),
+                    place.team.map(self::hex),
+                    place.territory.map(self::hex),
+                    body,
+                    field_seq,
+                ]));
+            }
+            None => {
+                if let (Some(record), Some(seq)) = (before, deleted) {
+                    self.gone.push(json!([hex, record.entity, seq]));
+                }
+            }
+        }
+    }
+
+    fn add_entries(
+        &mut self,
+        hex: &str,
+        before: Option<&Stored>,
+        now: Option<&Stored>,
+        deleted: Option<Sequence>,
+        scopes: &mut Scopes,
+    ) {
+        let keys = |record: Option<&Stored>| -> BTreeSet<ScopeKey> {
+            record.map(|record| ScopeKey::of_place(record.entity, &record.place()).collect()).unwrap_or_default()
+        };
+        let (old, new) = (keys(before), keys(now));
+        let seq = now.map(|record| record.seq).or(deleted).unwrap_or_default();
+        for key in &new {
+            let scope = self.scope(scopes, *key);
+            self.entries.push(json!([scope, seq, hex, STANDS]));
+        }
+        let left = if now.is_some() { LEFT } else { DELETED };
+        for key in old.difference(&new) {
+            let scope = self.scope(scopes, *key);
+            self.entries.push(json!([scope, seq, hex, left]));
+        }
+    }
+
+    fn scope(&mut self, scopes: &mut Scopes, key: ScopeKey) -> i64 {
+        let (id, is_new) = scopes.ensure(key);
+        if is_new {
+            self.scopes.push((i64::from(id), key));
+        }
+        i64::from(id)
+    }
+
+    fn add_links(&mut self, hex: &str, entity: &Entity, before: Option<&Stored>, now: Option<&Stored>) {
+        let links = |record: Option<&Stored>| record.map(|record| links_of(entity, &record.fields)).unwrap_or_default();
+        let (old, new) = (links(before), links(now));
+        self.links_gone.extend(old.difference(&new).map(|(field, target)| json!([hex, field, self::hex(*target)])));
+        self.links.extend(new.difference(&old).map(|(field, target)| json!([hex, field, self::hex(*target)])));
+    }
+
+    async fn write(self, working: &Working, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        for (id, key) in &self.scopes {
+            sqlx::query("INSERT INTO scope (id, kind, entity, holder) VALUES ($1, $2, $3, $4)")
+                .bind(id)
+                .bind(key.kind.as_str())
+                .bind(key.entity)
+                .bind(key.holder)
+                .execute(&mut *connection)
+                .await?;
+        }
+        run(include_str!("sql/put_records.sql"), &self.records, connection).await?;
+        if !self.gone.is_empty() {
+            let deleted_ms = working.history.last().map_or(0, |row| row.at_ms);
+            sqlx::query(include_str!("sql/put_tombstones.sql"))
+                .bind(Value::Array(self.gone.clone()).to_string())
+                .bind(deleted_ms)
+                .execute(&mut *connection)
+                .await?;
+            run("DELETE FROM record WHERE id IN (SELECT unhex(value ->> 0) FROM json_each($1))", &self.gone, connection)
+                .await?;
+        }
+        run(include_str!("sql/put_scope_entries.sql"), &self.entries, connection).await?;
+        run(include_str!("sql/delete_links.sql"), &self.links_gone, connection).await?;
+        run(include_str!("sql/put_links.sql"), &self.links, connection).await?;
+        let text_gone: Vec<Value> = self.text_gone.into_iter().map(Value::from).collect();
+        run("DELETE FROM record_text WHERE rowid IN (SELECT value FROM json_each($1))", &text_gone, connection).await?;
+        run(
+            "INSERT INTO record_text (rowid, text) SELECT value ->> 0, value ->> 1 FROM json_each($1)",
+            &self.text,
+            connection,
+        )
+        .await?;
+        write_side_tables(working, connection).await
+    }
+}
+
+async fn write_side_tables(working: &Working, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let history: Vec<Value> = working
+        .history
+        .iter()
+        .map(|row| {
+            json!([hex(row.record.0), row.seq, row.kind, row.field, row.old, row.new, row.who.map(hex), row.device, row.at_ms])
+        })
+        .collect();
+    run(include_str!("sql/put_history.sql"), &history, connection).await?;
+    let (mut freed, mut held) = (Vec::new(), Vec::new());
+    for ((entity, field, value), holder) in &working.unique {
+        match holder {
+            Some(holder) => held.push(json!([entity, field, value, hex(holder.0)])),
+            None => freed.push(json!([entity, field, value])),
+        }
+    }
+    run(include_str!("sql/delete_unique_values.sql"), &freed, connection).await?;
+    run(include_str!("sql/put_unique_values.sql"), &held, connection).await?;
+    let numbers: Vec<Value> =
+        working.numbers.iter().map(|((entity, year), last)| json!([entity, year, last])).collect();
+    run(include_str!("sql/put_number_series.sql"), &numbers, connection).await?;
+    sqlx::query("UPDATE tenant SET head = $1 WHERE head < $1")
+        .bind(working.head.cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Runs a statement over JSON rows, unless there are none.
+pub(super) async fn run(sql: &'static str, rows: &[Value], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query(sql).bind(rows).execute(connection).await?;
+    Ok(())
+}
+
+/// The links of a record to records that can be deleted; users, teams, territories and roles never are.
+fn links_of(entity: &Entity, fields: &Fields) -> BTreeSet<(String, Uuid)> {
+    let lasting = |name: &String| crate::user::directory::Directory::follows(name);
+    let mut links = BTreeSet::new();
+    for (name, value) in fields {
+        let Some(field) = entity.field(name) else { continue };
+        let follows = match &field.kind {
+            FieldKind::Link { to } => !to.iter().all(lasting),
+            FieldKind::Links { to } => !lasting(to),
+            _ => false,
+        };
+        if follows {
+            links.extend(super::decide::link_targets(field, value).into_iter().map(|target| (name.clone(), target.0)));
+        }
+    }
+    links
+}
+
+fn hex(id: Uuid) -> String {
+    id.as_simple().to_string()
+}

@@ -1,0 +1,495 @@
+//! The one task that writes records: it gathers what waits, decides it in order, and commits it at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crm::rules::Gaps;
+use sqlx::{Sqlite, Transaction};
+use sync_protocol::id::{MutationId, Sequence};
+use sync_protocol::wire::{Mutation, Outcome};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::bulk::{self, BulkWrite};
+use super::decide::{Context, Working, decide, decide_group};
+use super::persist::persist;
+use super::push::{DeviceState, Push};
+use super::{Author, Change, Decision, load};
+use crate::live::{Live, Snapshot};
+use crate::platform::clock::Clock;
+use crate::platform::db::Db;
+use crate::platform::entropy::Entropy;
+use crate::user::rights::Rights;
+
+/// How many changes one commit gathers at the most; what waits beyond them goes into the next.
+const CHANGES_PER_COMMIT: usize = 4_000;
+/// How many requests may wait for the writer; the next one waits to be let in.
+const QUEUE_LENGTH: usize = 4_096;
+
+/// What a commit did, for whoever watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The last sequence.
+    pub head: Sequence,
+    /// Requests that shared it.
+    pub requests: usize,
+    /// Changes decided in it.
+    pub changes: usize,
+}
+
+/// Why nothing was written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The database refused; nothing of the commit is stored.
+    #[error("could not write to the database")]
+    Database(#[source] Arc<sqlx::Error>),
+    /// The author lost the right to sign in since the request came.
+    #[error("the user may no longer sign in")]
+    NoRights,
+    /// The server is shutting down.
+    #[error("the server is shutting down")]
+    Stopped,
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// Why a push was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PushError {
+    /// Nothing could be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The ids do not go on from what was decided last.
+    #[error("mutation {got} came where {expected} was expected")]
+    Gap {
+        /// The id that should have come.
+        expected: MutationId,
+        /// The id that came.
+        got: MutationId,
+    },
+    /// The outcome was acknowledged, so it is no longer kept.
+    #[error("the outcome of mutation {0} was acknowledged and is no longer kept")]
+    Forgotten(MutationId),
+    /// The device acknowledges what was never decided.
+    #[error("mutation {0} was acknowledged but never decided")]
+    AcknowledgedAhead(MutationId),
+    /// No such device is enrolled.
+    #[error("the device is not enrolled")]
+    UnknownDevice,
+}
+
+pub(super) enum Job {
+    Push(Push, oneshot::Sender<Result<Vec<Outcome>, PushError>>),
+    Write { author: Author, changes: Vec<Change>, atomic: bool, reply: oneshot::Sender<Result<Vec<Decision>, WriteError>> },
+    Bulk(bulk::Session),
+    Pause { paused: oneshot::Sender<()>, resume: oneshot::Receiver<()> },
+}
+
+/// Handle to the writing task; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+    commits: watch::Receiver<Commit>,
+}
+
+/// Keeps the writer from writing records until it is dropped.
+#[derive(Debug)]
+pub struct Pause {
+    _resume: oneshot::Sender<()>,
+}
+
+impl Writer {
+    /// Starts the writing task; it ends when every handle is gone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn start(
+        db: Db,
+        live: Arc<Live>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, sqlx::Error> {
+        let last_num: (i64,) =
+            sqlx::query_as("SELECT coalesce(max(num), 0) FROM record").fetch_one(db.readers()).await?;
+        let (jobs, queue) = mpsc::channel(QUEUE_LENGTH);
+        let (done, commits) = watch::channel(Commit::default());
+        let task = Task { db, live, clock, entropy, last_num: last_num.0, devices: HashMap::new(), done };
+        tokio::spawn(task.run(queue));
+        Ok(Self { jobs, commits })
+    }
+
+    /// Decides a device's mutations, each with its own outcome; those that were decided before are answered from what
+    /// is stored. Returns when all of it is durable.
+    ///
+    /// # Errors
+    /// [`PushError`]: then nothing of the push is stored.
+    pub async fn push(
+        &self,
+        author: Author,
+        mutations: Vec<Mutation>,
+        acknowledged: MutationId,
+    ) -> Result<Vec<Outcome>, PushError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Push(Push { author, mutations, acknowledged }, reply)).await?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Decides changes in order; with `atomic`, all are done or none. Returns when all of it is durable.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then nothing is stored. A refused change is not an error but a [`Decision`].
+    pub async fn write(&self, author: Author, changes: Vec<Change>, atomic: bool) -> Result<Vec<Decision>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Write { author, changes, atomic, reply }).await?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Begins one transaction for many changes, such as an import; every other writer waits until it ends.
+    ///
+    /// # Errors
+    /// [`WriteError`] when it cannot begin.
+    pub async fn bulk(&self, author: Author, gaps: Gaps) -> Result<BulkWrite, WriteError> {
+        let (session, handle) = bulk::open(author, gaps);
+        self.send(Job::Bulk(session)).await?;
+        handle.begun().await
+    }
+
+    /// Waits for the commit that is under way, and keeps the next from beginning until the pause is dropped.
+    ///
+    /// # Errors
+    /// When the server is shutting down.
+    pub async fn pause(&self) -> Result<Pause, WriteError> {
+        let (paused, is_paused) = oneshot::channel();
+        let (guard, resume) = oneshot::channel();
+        self.send(Job::Pause { paused, resume }).await?;
+        is_paused.await.map_err(|_| WriteError::Stopped)?;
+        Ok(Pause { _resume: guard })
+    }
+
+    /// Tells of each commit.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<Commit> {
+        self.commits.clone()
+    }
+
+    /// Whether the writing task is alive.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+
+    async fn send(&self, job: Job) -> Result<(), WriteError> {
+        self.jobs.send(job).await.map_err(|_| WriteError::Stopped)
+    }
+}
+
+struct Task {
+    db: Db,
+    live: Arc<Live>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    last_num: i64,
+    /// Devices that pushed since the start.
+    devices: HashMap<i64, DeviceState>,
+    done: watch::Sender<Commit>,
+}
+
+/// One transaction under way.
+pub(super) struct Unit {
+    pub(super) tx: Transaction<'static, Sqlite>,
+    pub(super) snapshot: Snapshot,
+    pub(super) head: Sequence,
+    pub(super) floor: Sequence,
+    pub(super) last_num: i64,
+    pub(super) now_ms: i64,
+    pub(super) devices: HashMap<i64, DeviceState>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+impl Task {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut waiting = None;
+        loop {
+            let job = match waiting.take() {
+                Some(job) => job,
+                None => match queue.recv().await {
+                    Some(job) => job,
+                    None => return,
+                },
+            };
+            match job {
+                Job::Bulk(session) => self.bulk(session).await,
+                Job::Pause { paused, resume } => {
+                    // Whoever asked may be gone: then there is nothing to wait for.
+                    if paused.send(()).is_ok() {
+                        drop(resume.await);
+                    }
+                }
+                first => {
+                    let (group, next) = gather(first, &mut queue);
+                    waiting = next;
+                    self.commit(group).await;
+                }
+            }
+        }
+    }
+
+    async fn begin(&mut self) -> Result<Unit, sqlx::Error> {
+        let tx = self.db.write().await?;
+        let head = self.live.head();
+        Ok(Unit {
+            tx,
+            snapshot: self.live.snapshot(),
+            head,
+            floor: head,
+            last_num: self.last_num,
+            now_ms: self.clock.now_ms(),
+            devices: std::mem::take(&mut self.devices),
+            entropy: self.entropy.clone(),
+        })
+    }
+
+    async fn end(&mut self, unit: Unit, commit: Commit) -> Result<(), sqlx::Error> {
+        unit.tx.commit().await?;
+        self.last_num = unit.last_num;
+        self.devices = unit.devices;
+        self.live.publish(unit.snapshot, unit.head);
+        self.done.send_replace(Commit { head: unit.head, ..commit });
+        Ok(())
+    }
+
+    async fn commit(&mut self, group: Vec<Job>) {
+        let mut answers: Vec<Box<dyn FnOnce(Option<WriteError>) + Send>> = Vec::with_capacity(group.len());
+        let result = self.try_commit(group, &mut answers).await;
+        let error = result.err().map(WriteError::from);
+        if let Some(error) = &error {
+            tracing::error!(error = %crate::platform::error_chain(error), "could not commit");
+        }
+        for answer in answers {
+            answer(error.clone());
+        }
+    }
+
+    async fn try_commit(
+        &mut self,
+        group: Vec<Job>,
+        answers: &mut Vec<Box<dyn FnOnce(Option<WriteError>) + Send>>,
+    ) -> Result<(), sqlx::Error> {
+        // Whoever waits is answered even when no transaction can begin: the answer is made before anything can fail.
+        let mut outcomes: Vec<Slot> = Vec::with_capacity(group.len());
+        for job in group {
+            outcomes.push(Slot::of(job, answers));
+        }
+        let mut unit = self.begin().await?;
+        let mut commit = Commit { requests: outcomes.len(), ..Commit::default() };
+        let mut working = unit.working();
+        let result = decide_all(&mut unit, &mut working, &mut outcomes, &mut commit).await;
+        if let Err(error) = result {
+            unit.tx.rollback().await?;
+            return Err(error);
+        }
+        unit.persist(&working).await?;
+        super::push::store(&mut unit).await?;
+        self.end(unit, commit).await?;
+        for slot in outcomes {
+            slot.settle();
+        }
+        Ok(())
+    }
+
+    async fn bulk(&mut self, session: bulk::Session) {
+        let unit = match self.begin().await {
+            Ok(unit) => unit,
+            Err(error) => return session.refuse(error.into()),
+        };
+        let before = unit.devices.clone();
+        match bulk::serve(session, unit).await {
+            Some((unit, changes, reply)) => {
+                let head = unit.head;
+                let result = self.end(unit, Commit { requests: 1, changes, head }).await;
+                drop(reply.send(result.map(|()| head).map_err(WriteError::from)));
+            }
+            None => self.devices = before,
+        }
+    }
+}
+
+/// A request of a commit, and where its answer goes once the commit is durable.
+enum Slot {
+    Push { push: Push, cell: Cell<Result<Vec<Outcome>, PushError>>, answer: Option<Result<Vec<Outcome>, PushError>> },
+    Write { author: Author, changes: Vec<Change>, atomic: bool, cell: Cell<Result<Vec<Decision>, WriteError>>, answer: Option<Result<Vec<Decision>, WriteError>> },
+}
+
+type Cell<T> = Arc<std::sync::Mutex<Option<T>>>;
+
+impl Slot {
+    fn of(job: Job, answers: &mut Vec<Box<dyn FnOnce(Option<WriteError>) + Send>>) -> Self {
+        match job {
+            Job::Push(push, reply) => {
+                let cell = Cell::default();
+                answers.push(answer_from(cell.clone(), reply, |error| Err(error.into())));
+                Self::Push { push, cell, answer: None }
+            }
+            Job::Write { author, changes, atomic, reply } => {
+                let cell = Cell::default();
+                answers.push(answer_from(cell.clone(), reply, Err));
+                Self::Write { author, changes, atomic, cell, answer: None }
+            }
+            Job::Bulk(_) | Job::Pause { .. } => unreachable!("gather() takes only pushes and writes"),
+        }
+    }
+
+    fn settle(self) {
+        match self {
+            Self::Push { cell, answer, .. } => *cell.lock().expect("no holder of this lock panics") = answer,
+            Self::Write { cell, answer, .. } => *cell.lock().expect("no holder of this lock panics") = answer,
+        }
+    }
+}
+
+fn answer_from<T: Send + 'static>(
+    cell: Cell<T>,
+    reply: oneshot::Sender<T>,
+    failed: impl FnOnce(WriteError) -> T + Send + 'static,
+) -> Box<dyn FnOnce(Option<WriteError>) + Send> {
+    Box::new(move |error| {
+        let settled = cell.lock().expect("no holder of this lock panics").take();
+        let answer = match (error, settled) {
+            (Some(error), _) => failed(error),
+            (None, Some(answer)) => answer,
+            (None, None) => failed(WriteError::Stopped),
+        };
+        // The one who asked may be gone; what was decided stands.
+        drop(reply.send(answer));
+    })
+}
+
+/// The first job and those that wait behind it, up to a commit's worth; and the one that must not share the commit.
+fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> (Vec<Job>, Option<Job>) {
+    let size = |job: &Job| match job {
+        Job::Push(push, _) => push.mutations.len(),
+        Job::Write { changes, .. } => changes.len(),
+        Job::Bulk(_) | Job::Pause { .. } => 0,
+    };
+    let mut total = size(&first);
+    let mut group = vec![first];
+    while total < CHANGES_PER_COMMIT {
+        match queue.try_recv() {
+            Ok(job @ (Job::Bulk(_) | Job::Pause { .. })) => return (group, Some(job)),
+            Ok(job) => {
+                total += size(&job);
+                group.push(job);
+            }
+            Err(_) => break,
+        }
+    }
+    (group, None)
+}
+
+async fn decide_all(
+    unit: &mut Unit,
+    working: &mut Working,
+    slots: &mut [Slot],
+    commit: &mut Commit,
+) -> Result<(), sqlx::Error> {
+    let pushes = slots.iter().filter_map(|slot| match slot {
+        Slot::Push { push, .. } => Some(push),
+        Slot::Write { .. } => None,
+    });
+    super::push::load(unit, pushes).await?;
+    let mut fresh: Vec<Vec<Change>> = Vec::with_capacity(slots.len());
+    for slot in slots.iter_mut() {
+        match slot {
+            Slot::Push { push, answer, .. } => match super::push::admit(unit, push) {
+                Ok(changes) => fresh.push(changes),
+                Err(error) => {
+                    *answer = Some(Err(error));
+                    fresh.push(Vec::new());
+                }
+            },
+            Slot::Write { changes, .. } => fresh.push(std::mem::take(changes)),
+        }
+    }
+    let touched: Vec<&Change> = fresh.iter().flatten().collect();
+    commit.changes = touched.len();
+    unit.load(working, &touched).await?;
+    for (slot, changes) in slots.iter_mut().zip(&fresh) {
+        match slot {
+            Slot::Push { answer: Some(_), .. } => {}
+            Slot::Push { push, answer, .. } => {
+                let rights = unit.current_rights(working, &push.author);
+                *answer = Some(match rights {
+                    Some(author) => Ok(super::push::decide(unit, working, &author, push, changes)),
+                    None => Err(WriteError::NoRights.into()),
+                });
+            }
+            Slot::Write { author, atomic, answer, .. } => {
+                *answer = Some(match unit.current_rights(working, author) {
+                    Some(author) => Ok(unit.decide(working, &author, changes, *atomic, Gaps::Refuse)),
+                    None => Err(WriteError::NoRights),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Unit {
+    pub(super) fn working(&self) -> Working {
+        let mut working = Working::new(self.snapshot.directory.clone(), self.head);
+        working.floor = self.floor;
+        working
+    }
+
+    pub(super) async fn load(&mut self, working: &mut Working, changes: &[&Change]) -> Result<(), sqlx::Error> {
+        let year = super::decide::year_of(self.now_ms);
+        load::load(working, &self.snapshot.catalogue, changes, year, &mut self.tx).await
+    }
+
+    /// The author with the rights that hold in this transaction.
+    pub(super) fn current_rights(&self, working: &Working, author: &Author) -> Option<Author> {
+        let rights = match author.user {
+            Some(user) => Arc::new(Rights::of_user(user.0, &working.directory, &self.snapshot.catalogue)?),
+            None => Arc::new(Rights::of_operator(&self.snapshot.catalogue)),
+        };
+        Some(Author { rights, ..author.clone() })
+    }
+
+    pub(super) fn decide(
+        &self,
+        working: &mut Working,
+        author: &Author,
+        changes: &[Change],
+        atomic: bool,
+        gaps: Gaps,
+    ) -> Vec<Decision> {
+        self.in_context(gaps, |context| {
+            if atomic {
+                decide_group(context, working, author, &changes.iter().collect::<Vec<_>>())
+            } else {
+                changes.iter().map(|change| decide(context, working, author, change)).collect()
+            }
+        })
+    }
+
+    pub(super) fn in_context<T>(&self, gaps: Gaps, work: impl FnOnce(&Context<'_>) -> T) -> T {
+        let new_id = || self.entropy.uuid_v7(self.now_ms);
+        work(&Context { catalogue: &self.snapshot.catalogue, now_ms: self.now_ms, new_id: &new_id, gaps })
+    }
+
+    /// Writes what was decided and takes over what it changed of people and scopes.
+    pub(super) async fn persist(&mut self, working: &Working) -> Result<(), sqlx::Error> {
+        let mut scopes = (*self.snapshot.scopes).clone();
+        let before = scopes.len();
+        persist(working, &self.snapshot.catalogue, &mut scopes, &mut self.last_num, &mut self.tx).await?;
+        if scopes.len() != before {
+            self.snapshot.scopes = Arc::new(scopes);
+        }
+        self.snapshot.directory = working.directory.clone();
+        self.head = working.head;
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Scopes: the sets of records that a user may hold, as small numbers.
+//!
+//! A scope is the records of one entity that one holder brings with it: an owner's own, a team's, a territory's, those
+//! that stand open, or all. A record stands in a few of them by its owner, team and territory; a user holds some by her
+//! role's read level.
+
+use std::collections::HashMap;
+
+use crm::model::Level;
+use crm::rules::Place;
+use sqlx::SqliteConnection;
+use sync_protocol::id::ScopeId;
+use uuid::Uuid;
+
+use crate::record::catalogue::{Catalogue, EntityCode};
+use crate::user::rights::Rights;
+
+/// What brings a record into a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScopeKind {
+    /// Every record of the entity. Has no entries.
+    All,
+    /// Records without owner, team and territory.
+    Open,
+    /// An owner's.
+    Own,
+    /// A team's.
+    Team,
+    /// A territory's.
+    Territory,
+}
+
+impl ScopeKind {
+    /// As the database spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Open => "open",
+            Self::Own => "own",
+            Self::Team => "team",
+            Self::Territory => "territory",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::All, Self::Open, Self::Own, Self::Team, Self::Territory].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What a scope is, before it has a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeKey {
+    /// What brings a record in.
+    pub kind: ScopeKind,
+    /// Of which entity.
+    pub entity: EntityCode,
+    /// The user, team or territory; nil for `all` and `open`.
+    pub holder: Uuid,
+}
+
+impl ScopeKey {
+    /// The scopes with entries that a record of `entity` stands in.
+    pub fn of_place(entity: EntityCode, place: &Place) -> impl Iterator<Item = Self> + use<> {
+        let open = place.is_open().then_some((ScopeKind::Open, Uuid::nil()));
+        let own = place.owner.map(|user| (ScopeKind::Own, user));
+        let team = place.team.map(|team| (ScopeKind::Team, team));
+        let territory = place.territory.map(|territory| (ScopeKind::Territory, territory));
+        [open, own, team, territory].into_iter().flatten().map(move |(kind, holder)| Self { kind, entity, holder })
+    }
+
+    /// The scope of every record of an entity.
+    #[must_use]
+    pub fn all(entity: EntityCode) -> Self {
+        Self { kind: ScopeKind::All, entity, holder: Uuid::nil() }
+    }
+}
+
+/// Every scope that has a number.
+#[derive(Clone, Debug, Default)]
+pub struct Scopes {
+    ids: HashMap<ScopeKey, ScopeId>,
+    keys: HashMap<ScopeId, ScopeKey>,
+    last: ScopeId,
+}
+
+impl Scopes {
+    /// Reads them, and gives a number to the `all` scope of each entity that has none.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn load(catalogue: &Catalogue, connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        for name in catalogue.model.entities.keys() {
+            if let Some((_, code)) = catalogue.entity(name) {
+                sqlx::query(
+                    "INSERT INTO scope (kind, entity, holder) VALUES ('all', $1, $2) ON CONFLICT (kind, entity, holder) DO NOTHING",
+                )
+                .bind(code)
+                .bind(Uuid::nil())
+                .execute(&mut *connection)
+                .await?;
+            }
+        }
+        let rows: Vec<(ScopeId, String, EntityCode, Uuid)> =
+            sqlx::query_as("SELECT id, kind, entity, holder FROM scope").fetch_all(connection).await?;
+        let mut scopes = Self::default();
+        for (id, kind, entity, holder) in rows {
+            let kind = ScopeKind::parse(&kind)
+                .ok_or_else(|| sqlx::Error::Decode(format!("scope {id} has the unknown kind {kind:?}").into()))?;
+            scopes.insert(id, ScopeKey { kind, entity, holder });
+        }
+        Ok(scopes)
+    }
+
+    fn insert(&mut self, id: ScopeId, key: ScopeKey) {
+        self.ids.insert(key, id);
+        self.keys.insert(id, key);
+        self.last = self.last.max(id);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The number of a scope, if a record ever stood in it.
+    #[must_use]
+    pub fn id(&self, key: &ScopeKey) -> Option<ScopeId> {
+        self.ids.get(key).copied()
+    }
+
+    /// What the scope of that number is.
+    #[must_use]
+    pub fn key(&self, id: ScopeId) -> Option<ScopeKey> {
+        self.keys.get(&id).copied()
+    }
+
+    /// The number of a scope, given out now if it has none; `true` when it is new.
+    pub fn ensure(&mut self, key: ScopeKey) -> (ScopeId, bool) {
+        if let Some(id) = self.id(&key) {
+            return (id, false);
+        }
+        let id = self.last + 1;
+        self.insert(id, key);
+        (id, true)
+    }
+
+    /// The scopes that these rights let a user hold, sorted.
+    #[must_use]
+    pub fn held(&self, rights: &Rights, catalogue: &Catalogue) -> Vec<ScopeId> {
+        let mut held = Vec::new();
+        for entity in rights.view.model.entities.values() {
+            let (Some((_, code)), Some(permission)) =
+                (catalogue.entity(&entity.name), entity.permissions.get(&rights.viewer.role))
+            else {
+                continue;
+            };
+            let mut hold = |kind, holder| held.extend(self.id(&ScopeKey { kind, entity: code, holder }));
+            match permission.read {
+                Level::None => continue,
+                Level::All => {
+                    hold(ScopeKind::All, Uuid::nil());
+                    continue;
+                }
+                Level::Own | Level::Team | Level::Territory => {}
+            }
+            hold(ScopeKind::Open, Uuid::nil());
+            hold(ScopeKind::Own, rights.viewer.user);
+            if permission.read >= Level::Team {
+                rights.viewer.teams.iter().for_each(|team| hold(ScopeKind::Team, *team));
+            }
+            if permission.read >= Level::Territory {
+                rights.viewer.territories.iter().for_each(|territory| hold(ScopeKind::Territory, *territory));
+            }
+        }
+        held.sort_unstable();
+        held
+    }
+}
