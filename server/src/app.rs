@@ -142,5 +142,5 @@ impl App {
 
 /// Every slice's routes.
 pub fn routes() -> Router<App> {
-    Router::new().merge(crate::exchange::routes())
+    Router::new()
 }

@@ -1,1 +1,106 @@
-//! The tenant's own row, its model's layers, and what an empty database starts with.
+//! The tenant's own row, the layers of its model, and the roles that an empty database starts with.
+
+use std::sync::Arc;
+
+use crm::model::{Language, Model, Overlay};
+use serde_json::json;
+use sqlx::SqliteConnection;
+use sync_protocol::cursor::CursorKey;
+use sync_protocol::id::{RecordId, Sequence, TenantId};
+use sync_protocol::wire::MutationKind;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::platform::entropy::Entropy;
+use crate::record::write::{Author, Change};
+use crate::user::rights::Rights;
+
+/// Whose data this is.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its identity.
+    pub id: TenantId,
+    /// Grows when the data is restored from a backup.
+    pub epoch: u64,
+    /// Seals cursors.
+    pub cursor_key: CursorKey,
+}
+
+/// Reads the tenant's row, or makes it in an empty database; with the last sequence.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(
+    connection: &mut SqliteConnection,
+    now_ms: i64,
+    entropy: &dyn Entropy,
+) -> Result<(Tenant, Sequence), sqlx::Error> {
+    let mut key = [0; 32];
+    entropy.fill(&mut key);
+    sqlx::query(
+        "INSERT INTO tenant (only_row, id, epoch, head, cursor_key, created_ms) VALUES (1, $1, 1, 0, $2, $3)
+         ON CONFLICT (only_row) DO NOTHING",
+    )
+    .bind(entropy.uuid_v7(now_ms))
+    .bind(key.to_vec())
+    .bind(now_ms)
+    .execute(&mut *connection)
+    .await?;
+    let (id, epoch, head, key): (Uuid, i64, i64, Vec<u8>) =
+        sqlx::query_as("SELECT id, epoch, head, cursor_key FROM tenant").fetch_one(connection).await?;
+    let key = key.try_into().map_err(|key: Vec<u8>| {
+        sqlx::Error::Decode(format!("tenant.cursor_key has {} bytes, not 32", key.len()).into())
+    })?;
+    let tenant = Tenant { id: TenantId(id), epoch: epoch.cast_unsigned(), cursor_key: CursorKey::new(key) };
+    Ok((tenant, head.cast_unsigned()))
+}
+
+/// The core model with the tenant's overlays laid over it.
+///
+/// # Errors
+/// When the database does not answer, or an overlay no longer fits this release's core model.
+pub async fn model(connection: &mut SqliteConnection) -> anyhow::Result<Model> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT name, yaml FROM model_layer ORDER BY position").fetch_all(connection).await?;
+    let overlays: Vec<Overlay> = rows.into_iter().map(|(name, yaml)| Overlay { name, yaml }).collect();
+    Ok(Model::build(&overlays)?)
+}
+
+/// Makes a record of each role that the model gives permissions to and that has none yet.
+///
+/// # Errors
+/// When they cannot be written.
+pub async fn make_roles(app: &App) -> anyhow::Result<()> {
+    let snapshot = app.live().snapshot();
+    let roles = snapshot.catalogue.model.roles();
+    let missing = roles.into_iter().filter(|key| snapshot.directory.role_by_key(key).is_none());
+    let changes: Vec<Change> = missing
+        .map(|key| Change {
+            kind: MutationKind::Create,
+            entity: "role".into(),
+            record: RecordId(app.entropy().uuid_v7(app.clock().now_ms())),
+            base: None,
+            set: [("key".to_owned(), json!(key)), ("name".to_owned(), json!(role_name(key)))].into(),
+            ops: Vec::new(),
+        })
+        .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let rights = Arc::new(Rights::of_operator(&snapshot.catalogue));
+    let author = Author { user: None, device: 0, rights, language: Language::En };
+    for decision in app.writer().write(author, changes, true).await? {
+        if let (true, Some(reason)) = (decision.is_rejected(), decision.reason) {
+            anyhow::bail!("could not make the records of the model's roles: {} {:?}", reason.message, reason.fields);
+        }
+    }
+    Ok(())
+}
+
+fn role_name(key: &str) -> String {
+    let mut name = key.replace('_', " ");
+    if let Some(first) = name.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    name
+}

@@ -2,7 +2,5 @@
 
 mod operation;
 mod pull;
-mod routes;
 
 pub use pull::{Page, PullError, Puller};
-pub use routes::routes;

@@ -40,10 +40,18 @@ impl Operations {
     }
 
     /// A whole record; `body` is its stored JSON, cut down to what the projection shows.
-    pub(super) fn put(&mut self, head: &Head<'_>, body: &str, projection: &Projection) -> Result<(), serde_json::Error> {
+    pub(super) fn put(
+        &mut self,
+        head: &Head<'_>,
+        body: &str,
+        projection: &Projection,
+    ) -> Result<(), serde_json::Error> {
         let entity = head.entity;
         let json = self.next();
-        push(json, format_args!("{{\"op\":\"put\",\"entity\":\"{entity}\",\"id\":\"{}\",\"seq\":{},", head.id, head.seq));
+        push(
+            json,
+            format_args!("{{\"op\":\"put\",\"entity\":\"{entity}\",\"id\":\"{}\",\"seq\":{},", head.id, head.seq),
+        );
         push_scopes(json, head.scopes);
         json.push_str(",\"set\":");
         if projection.is_whole() {
@@ -65,7 +73,10 @@ impl Operations {
         let set = serde_json::to_string(&set)?;
         let entity = head.entity;
         let json = self.next();
-        push(json, format_args!("{{\"op\":\"put\",\"entity\":\"{entity}\",\"id\":\"{}\",\"seq\":{},", head.id, head.seq));
+        push(
+            json,
+            format_args!("{{\"op\":\"put\",\"entity\":\"{entity}\",\"id\":\"{}\",\"seq\":{},", head.id, head.seq),
+        );
         push_scopes(json, head.scopes);
         push(json, format_args!(",\"partial\":true,\"set\":{set}}}"));
         Ok(())
@@ -153,7 +164,14 @@ mod tests {
         assert_eq!(
             read,
             [
-                Operation::Put { entity: entity.clone(), id, seq: 9, scopes: scopes.clone(), partial: false, set: BTreeMap::from([last_name.clone()]) },
+                Operation::Put {
+                    entity: entity.clone(),
+                    id,
+                    seq: 9,
+                    scopes: scopes.clone(),
+                    partial: false,
+                    set: BTreeMap::from([last_name.clone()])
+                },
                 Operation::Put {
                     entity,
                     id,

@@ -96,7 +96,8 @@ impl FromRow<'_, SqliteRow> for Row {
     }
 }
 
-const COLUMNS: &str = "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.body, r.field_seq";
+const COLUMNS: &str =
+    "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.body, r.field_seq";
 
 impl Puller<'_> {
     /// Cuts the page after `cursor`; without one, the first page of everything.
@@ -278,7 +279,12 @@ impl Puller<'_> {
         Ok((events, until))
     }
 
-    fn take_entry(&self, row: &SqliteRow, cursor: &Cursor, events: &mut HashMap<Uuid, Event>) -> Result<(), sqlx::Error> {
+    fn take_entry(
+        &self,
+        row: &SqliteRow,
+        cursor: &Cursor,
+        events: &mut HashMap<Uuid, Event>,
+    ) -> Result<(), sqlx::Error> {
         const LEFT: i64 = 1;
         const DELETED: i64 = 2;
         let id: Uuid = row.try_get("record")?;
@@ -301,10 +307,7 @@ impl Puller<'_> {
             (_, Some(record)) => What::Stands(Box::new(record)),
             (_, None) => return Ok(()),
         };
-        events
-            .entry(id)
-            .and_modify(|event| event.had |= had)
-            .or_insert(Event { id, seq, had, what });
+        events.entry(id).and_modify(|event| event.had |= had).or_insert(Event { id, seq, had, what });
         Ok(())
     }
 

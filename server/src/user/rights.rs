@@ -36,7 +36,8 @@ impl Rights {
     /// The rights of whoever runs the server's commands on its machine: an administrator's, as nobody's user.
     #[must_use]
     pub fn of_operator(catalogue: &Catalogue) -> Self {
-        let viewer = Viewer { user: Uuid::nil(), role: OPERATOR_ROLE.into(), teams: Vec::new(), territories: Vec::new() };
+        let viewer =
+            Viewer { user: Uuid::nil(), role: OPERATOR_ROLE.into(), teams: Vec::new(), territories: Vec::new() };
         Self { viewer, view: catalogue.role_view(OPERATOR_ROLE) }
     }
 

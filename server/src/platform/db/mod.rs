@@ -109,7 +109,8 @@ impl Db {
     pub fn wants_checkpoint(path: &Path) -> bool {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        std::fs::metadata(wal).is_ok_and(|file| i64::try_from(file.len()).unwrap_or(i64::MAX) / 4096 > CHECKPOINT_AFTER_PAGES)
+        std::fs::metadata(wal)
+            .is_ok_and(|file| i64::try_from(file.len()).unwrap_or(i64::MAX) / 4096 > CHECKPOINT_AFTER_PAGES)
     }
 
     /// Closes every connection, the log copied back.

@@ -82,7 +82,8 @@ impl Rows {
         };
         self.add_entries(&hex, before, now, deleted, scopes);
         self.add_links(&hex, entity, before, now);
-        let words = |record: Option<&Stored>| record.map(|record| search_text(entity, &record.fields)).unwrap_or_default();
+        let words =
+            |record: Option<&Stored>| record.map(|record| search_text(entity, &record.fields)).unwrap_or_default();
         let (old_words, new_words) = (words(before), words(now));
         if old_words != new_words {
             if !old_words.is_empty() {
@@ -176,8 +177,12 @@ impl Rows {
                 .bind(deleted_ms)
                 .execute(&mut *connection)
                 .await?;
-            run("DELETE FROM record WHERE id IN (SELECT unhex(value ->> 0) FROM json_each($1))", &self.gone, connection)
-                .await?;
+            run(
+                "DELETE FROM record WHERE id IN (SELECT unhex(value ->> 0) FROM json_each($1))",
+                &self.gone,
+                connection,
+            )
+            .await?;
         }
         run(include_str!("sql/put_scope_entries.sql"), &self.entries, connection).await?;
         run(include_str!("sql/delete_links.sql"), &self.links_gone, connection).await?;
@@ -199,7 +204,17 @@ async fn write_side_tables(working: &Working, connection: &mut SqliteConnection)
         .history
         .iter()
         .map(|row| {
-            json!([hex(row.record.0), row.seq, row.kind, row.field, row.old, row.new, row.who.map(hex), row.device, row.at_ms])
+            json!([
+                hex(row.record.0),
+                row.seq,
+                row.kind,
+                row.field,
+                row.old,
+                row.new,
+                row.who.map(hex),
+                row.device,
+                row.at_ms
+            ])
         })
         .collect();
     run(include_str!("sql/put_history.sql"), &history, connection).await?;
@@ -223,7 +238,11 @@ async fn write_side_tables(working: &Working, connection: &mut SqliteConnection)
 }
 
 /// Runs a statement over JSON rows, unless there are none.
-pub(super) async fn run(sql: &'static str, rows: &[Value], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn run(
+    sql: &'static str,
+    rows: &[Value],
+    connection: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
         return Ok(());
     }

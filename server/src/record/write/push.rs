@@ -176,11 +176,5 @@ fn change_of(mutation: &Mutation) -> Change {
 }
 
 fn outcome_of(mutation: MutationId, decision: Decision) -> Outcome {
-    Outcome {
-        mutation,
-        verdict: decision.verdict,
-        seq: decision.seq,
-        reason: decision.reason,
-        server: decision.server,
-    }
+    Outcome { mutation, verdict: decision.verdict, seq: decision.seq, reason: decision.reason, server: decision.server }
 }

@@ -83,9 +83,17 @@ pub enum PushError {
 
 pub(super) enum Job {
     Push(Push, oneshot::Sender<Result<Vec<Outcome>, PushError>>),
-    Write { author: Author, changes: Vec<Change>, atomic: bool, reply: oneshot::Sender<Result<Vec<Decision>, WriteError>> },
+    Write {
+        author: Author,
+        changes: Vec<Change>,
+        atomic: bool,
+        reply: oneshot::Sender<Result<Vec<Decision>, WriteError>>,
+    },
     Bulk(bulk::Session),
-    Pause { paused: oneshot::Sender<()>, resume: oneshot::Receiver<()> },
+    Pause {
+        paused: oneshot::Sender<()>,
+        resume: oneshot::Receiver<()>,
+    },
 }
 
 /// Handle to the writing task; cheap to clone.
@@ -319,8 +327,18 @@ impl Task {
 
 /// A request of a commit, and where its answer goes once the commit is durable.
 enum Slot {
-    Push { push: Push, cell: Cell<Result<Vec<Outcome>, PushError>>, answer: Option<Result<Vec<Outcome>, PushError>> },
-    Write { author: Author, changes: Vec<Change>, atomic: bool, cell: Cell<Result<Vec<Decision>, WriteError>>, answer: Option<Result<Vec<Decision>, WriteError>> },
+    Push {
+        push: Push,
+        cell: Cell<Result<Vec<Outcome>, PushError>>,
+        answer: Option<Result<Vec<Outcome>, PushError>>,
+    },
+    Write {
+        author: Author,
+        changes: Vec<Change>,
+        atomic: bool,
+        cell: Cell<Result<Vec<Decision>, WriteError>>,
+        answer: Option<Result<Vec<Decision>, WriteError>>,
+    },
 }
 
 type Cell<T> = Arc<std::sync::Mutex<Option<T>>>;

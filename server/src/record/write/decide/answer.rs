@@ -51,16 +51,18 @@ impl Refusal {
         let (es, en) = (entity.labels.many(Language::Es), entity.labels.many(Language::En));
         Self::new(
             "forbidden",
-            format!("Tu rol no permite {} este registro de {es}. Pídeselo a quien lo lleva o a tu responsable.", doing.0),
+            format!(
+                "Tu rol no permite {} este registro de {es}. Pídeselo a quien lo lleva o a tu responsable.",
+                doing.0
+            ),
             format!("Your role does not let you {} this record of {en}. Ask its owner or your manager.", doing.1),
         )
     }
 
     pub(super) fn invalid(fields: Vec<Finding>) -> Self {
-        let first = fields.first().map_or_else(
-            || Label { es: String::new(), en: String::new() },
-            |finding| finding.message.clone(),
-        );
+        let first = fields
+            .first()
+            .map_or_else(|| Label { es: String::new(), en: String::new() }, |finding| finding.message.clone());
         Self { code: "invalid", message: first, fields, server: crm::Fields::new() }
     }
 
@@ -91,7 +93,9 @@ impl Refusal {
         let (by_es, by_en) = (by.labels.many(Language::Es), by.labels.many(Language::En));
         Self::new(
             "restricted",
-            format!("{es}: no se puede eliminar porque lo usan {count} registros ({by_es}). Cámbialos o elimínalos antes."),
+            format!(
+                "{es}: no se puede eliminar porque lo usan {count} registros ({by_es}). Cámbialos o elimínalos antes."
+            ),
             format!("{en}: cannot be deleted because {count} records use it ({by_en}). Change or delete those first."),
         )
     }

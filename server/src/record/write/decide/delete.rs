@@ -82,7 +82,14 @@ fn remove(case: &Case<'_>, working: &mut Working, id: RecordId, going: &mut Hash
     Ok(seq)
 }
 
-fn clear_link(case: &Case<'_>, working: &mut Working, source: RecordId, referrer: &Arc<Stored>, field: &str, gone: RecordId) {
+fn clear_link(
+    case: &Case<'_>,
+    working: &mut Working,
+    source: RecordId,
+    referrer: &Arc<Stored>,
+    field: &str,
+    gone: RecordId,
+) {
     let mut after = referrer.fields.as_ref().clone();
     let old = after.get(field).map(Value::to_string);
     match after.get_mut(field) {
@@ -104,7 +111,15 @@ fn clear_link(case: &Case<'_>, working: &mut Working, source: RecordId, referrer
     working.put(&entity, source, Some(next));
 }
 
-fn row(case: &Case<'_>, record: RecordId, seq: u64, kind: &'static str, field: &str, old: Option<String>, new: Option<String>) -> HistoryRow {
+fn row(
+    case: &Case<'_>,
+    record: RecordId,
+    seq: u64,
+    kind: &'static str,
+    field: &str,
+    old: Option<String>,
+    new: Option<String>,
+) -> HistoryRow {
     HistoryRow {
         record,
         seq,

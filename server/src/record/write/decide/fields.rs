@@ -11,9 +11,9 @@ use sync_protocol::id::RecordId;
 use sync_protocol::merge::{self, Class};
 use uuid::Uuid;
 
+use super::Case;
 use super::answer::{Refusal, conflicting, missing_target, not_unique, not_writable, unknown_field};
 use super::working::{Stored, Working};
-use super::Case;
 
 /// The protocol's name for the model's merge class.
 #[must_use]
@@ -140,7 +140,12 @@ pub(super) fn check_links(case: &Case<'_>, working: &Working, merged: &Merged) -
 }
 
 /// No changed unique field may hold another record's value; on success the values are this record's.
-pub(super) fn hold_unique(case: &Case<'_>, working: &mut Working, current: Option<&Stored>, merged: &Merged) -> Result<(), Refusal> {
+pub(super) fn hold_unique(
+    case: &Case<'_>,
+    working: &mut Working,
+    current: Option<&Stored>,
+    merged: &Merged,
+) -> Result<(), Refusal> {
     let id = case.change.record;
     for name in &merged.changed {
         let Some(field) = case.entity.field(name).filter(|field| field.unique) else { continue };

@@ -85,8 +85,7 @@ pub fn decide_group(
     changes: &[&Change],
 ) -> Vec<Decision> {
     let mark = working.mark();
-    let mut decisions: Vec<Decision> =
-        changes.iter().map(|change| decide(context, working, author, change)).collect();
+    let mut decisions: Vec<Decision> = changes.iter().map(|change| decide(context, working, author, change)).collect();
     if decisions.iter().any(Decision::is_rejected) {
         working.back_to(mark);
         for (decision, change) in decisions.iter_mut().zip(changes).filter(|(decision, _)| !decision.is_rejected()) {

@@ -38,7 +38,8 @@ pub(super) fn update(case: &Case<'_>, working: &mut Working) -> Result<Decision,
     for name in &merged.changed {
         field_seq.insert(name.clone(), (seq, case.author.device));
     }
-    let next = Stored { seq, fields: Arc::new(merged.after), field_seq: Arc::new(field_seq), ..current.as_ref().clone() };
+    let next =
+        Stored { seq, fields: Arc::new(merged.after), field_seq: Arc::new(field_seq), ..current.as_ref().clone() };
     let server = told(case, &next.fields, merged.changed.iter().chain(merged.lost.iter().map(|(lost, _)| &lost.field)));
     working.put(&case.entity.name, case.change.record, Some(next));
     follow::record_passages(case, working, Some(&current));
