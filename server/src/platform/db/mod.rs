@@ -56,7 +56,7 @@ impl Db {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .acquire_timeout(Duration::from_secs(600))
+            .acquire_timeout(Duration::from_mins(10))
             .connect_with(
                 options
                     .clone()

@@ -69,7 +69,9 @@ fn touched_ids(catalogue: &Catalogue, change: &Change) -> Vec<RecordId> {
     }
     for operation in &change.ops {
         if let sync_protocol::wire::FieldOperation::Add { values, .. } = operation {
-            values.iter().for_each(|value| ids_in(value, &mut ids));
+            for value in values {
+                ids_in(value, &mut ids);
+            }
         }
     }
     ids

@@ -73,13 +73,13 @@ impl Rows {
     ) {
         let hex = hex(id.0);
         let (before, now) = (touched.before.as_deref(), touched.now.as_deref());
-        let num = match before {
-            Some(record) => record.num,
-            None => {
+        let num = before.map_or_else(
+            || {
                 *last_num += 1;
                 *last_num
-            }
-        };
+            },
+            |record| record.num,
+        );
         self.add_entries(&hex, before, now, deleted, scopes);
         self.add_links(&hex, entity, before, now);
         let words =

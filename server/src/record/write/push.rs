@@ -67,15 +67,14 @@ pub(super) async fn load(unit: &mut Unit, pushes: impl Iterator<Item = &Push>) -
 /// Checks that the push goes on where the last one ended; returns the changes that are new.
 pub(super) fn admit(unit: &mut Unit, push: &Push) -> Result<Vec<Change>, PushError> {
     let state = unit.devices.get_mut(&push.author.device).ok_or(PushError::UnknownDevice)?;
-    let mut expected = push.mutations.first().map_or(state.last + 1, |first| first.id.min(state.last + 1));
-    for mutation in &push.mutations {
-        if mutation.id != expected || mutation.id == 0 {
-            return Err(PushError::Gap { expected: expected.max(1), got: mutation.id });
+    let first = push.mutations.first().map_or(state.last + 1, |first| first.id.min(state.last + 1)).max(1);
+    for (expected, mutation) in (first..).zip(&push.mutations) {
+        if mutation.id != expected {
+            return Err(PushError::Gap { expected, got: mutation.id });
         }
         if mutation.id <= state.last && !state.outcomes.contains_key(&mutation.id) {
             return Err(PushError::Forgotten(mutation.id));
         }
-        expected += 1;
     }
     let last_sent = push.mutations.last().map_or(0, |last| last.id);
     if push.acknowledged > state.last.max(last_sent) || push.mutations.iter().any(|sent| sent.id <= push.acknowledged) {

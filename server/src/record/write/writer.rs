@@ -421,13 +421,16 @@ async fn decide_all(
     let mut fresh: Vec<Vec<Change>> = Vec::with_capacity(slots.len());
     for slot in slots.iter_mut() {
         match slot {
-            Slot::Push { push, answer, .. } => match super::push::admit(unit, push) {
-                Ok(changes) => fresh.push(changes),
-                Err(error) => {
+            Slot::Push { push, answer, .. } => {
+                let admitted = match unit.current_rights(working, &push.author) {
+                    Some(_) => super::push::admit(unit, push),
+                    None => Err(WriteError::NoRights.into()),
+                };
+                fresh.push(admitted.unwrap_or_else(|error| {
                     *answer = Some(Err(error));
-                    fresh.push(Vec::new());
-                }
-            },
+                    Vec::new()
+                }));
+            }
             Slot::Write { changes, .. } => fresh.push(std::mem::take(changes)),
         }
     }
@@ -438,11 +441,9 @@ async fn decide_all(
         match slot {
             Slot::Push { answer: Some(_), .. } => {}
             Slot::Push { push, answer, .. } => {
-                let rights = unit.current_rights(working, &push.author);
-                *answer = Some(match rights {
-                    Some(author) => Ok(super::push::decide(unit, working, &author, push, changes)),
-                    None => Err(WriteError::NoRights.into()),
-                });
+                // Once admitted, every mutation gets an outcome, even if a request of this very commit takes the right.
+                let author = unit.current_rights(working, &push.author).unwrap_or_else(|| push.author.clone());
+                *answer = Some(Ok(super::push::decide(unit, working, &author, push, changes)));
             }
             Slot::Write { author, atomic, answer, .. } => {
                 *answer = Some(match unit.current_rights(working, author) {
