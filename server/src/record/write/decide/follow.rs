@@ -147,10 +147,10 @@ pub(super) fn record_passages(case: &Case<'_>, working: &mut Working, before: Op
             before.and_then(|record| record.fields.get(&format!("{}_since", field.name))).and_then(Value::as_i64);
         let facts = [
             (case.entity.name.as_str(), Some(json!(case.change.record.to_string()))),
-            ("from_stage", from.cloned()),
-            ("to_stage", Some(to.clone())),
-            ("changed_on", Some(json!(entered_at(case, &now.fields, before)))),
-            ("changed_by", case.author.user.map(|user| json!(user.to_string()))),
+            ("from", from.cloned()),
+            ("to", Some(to.clone())),
+            ("at", Some(json!(entered_at(case, &now.fields, before)))),
+            ("by", case.author.user.map(|user| json!(user.to_string()))),
             ("duration_ms", since.map(|since| json!(case.context.now_ms - since))),
             ("amount", now.fields.get("amount").cloned()),
         ];
