@@ -61,8 +61,8 @@ impl DeviceStore {
     /// # Errors
     /// When its tables cannot be made.
     pub fn in_memory() -> Result<Self, StorageError> {
-        let mut connection = Connection::open_in_memory().attempting("open")?;
-        file::prepare(&mut connection)?;
+        let connection = Connection::open_in_memory().attempting("open")?;
+        file::prepare(&connection)?;
         Self::over(connection, None)
     }
 
@@ -83,10 +83,10 @@ impl DeviceStore {
         identity::read(&self.connection)
     }
 
-    /// Makes this the device of somebody, or gives it the new token of the same user.
+    /// Makes this the device of somebody.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When it is one already, or the storage fails.
     pub fn enrol(&mut self, identity: &Identity) -> Result<(), StorageError> {
         identity::write(&self.connection, identity)
     }

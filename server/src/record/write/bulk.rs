@@ -10,9 +10,20 @@ use super::{Author, Change, Decision};
 type Query = Box<dyn for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_util::future::BoxFuture<'c, ()> + Send>;
 
 enum Request {
-    Write(Vec<Change>, oneshot::Sender<Result<Vec<Decision>, WriteError>>),
+    Write(Option<Then>, Vec<Change>, oneshot::Sender<Result<Vec<Decision>, WriteError>>),
     Run(Query),
     Commit(oneshot::Sender<Result<Sequence, WriteError>>),
+}
+
+/// By whom, under which rules and when it was written, where that is not the session's author now.
+#[derive(Clone, Debug)]
+pub struct Then {
+    /// Who wrote it.
+    pub author: Author,
+    /// Whether missing requirements refuse a change.
+    pub gaps: Gaps,
+    /// When the server decided it.
+    pub at_ms: i64,
 }
 
 /// The writer's end.
@@ -60,8 +71,20 @@ impl BulkWrite {
     /// # Errors
     /// [`WriteError`]: then the transaction is rolled back.
     pub async fn write(&mut self, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
+        self.decide(None, changes).await
+    }
+
+    /// The same, as somebody wrote it at another time: her rights and that instant decide, and history says so.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then the transaction is rolled back.
+    pub async fn write_then(&mut self, then: Then, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
+        self.decide(Some(then), changes).await
+    }
+
+    async fn decide(&mut self, then: Option<Then>, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Write(changes, reply)).await?;
+        self.send(Request::Write(then, changes, reply)).await?;
         answer.await.map_err(|_| WriteError::Stopped)?
     }
 
@@ -115,12 +138,14 @@ type Committing = (Unit, usize, oneshot::Sender<Result<Sequence, WriteError>>);
 pub(super) async fn serve(session: Session, mut unit: Unit) -> Option<Committing> {
     let Session { author, gaps, begun, mut requests } = session;
     begun.send(Ok(())).ok()?;
+    let began_ms = unit.now_ms;
     let mut changes_made = 0;
     while let Some(request) = requests.recv().await {
         match request {
-            Request::Write(changes, reply) => {
+            Request::Write(then, changes, reply) => {
                 changes_made += changes.len();
-                let result = write(&mut unit, &author, gaps, &changes).await;
+                let then = then.unwrap_or_else(|| Then { author: author.clone(), gaps, at_ms: began_ms });
+                let result = write(&mut unit, &then, &changes).await;
                 let failed = result.is_err();
                 drop(reply.send(result));
                 if failed {
@@ -138,11 +163,12 @@ pub(super) async fn serve(session: Session, mut unit: Unit) -> Option<Committing
     None
 }
 
-async fn write(unit: &mut Unit, author: &Author, gaps: Gaps, changes: &[Change]) -> Result<Vec<Decision>, WriteError> {
+async fn write(unit: &mut Unit, then: &Then, changes: &[Change]) -> Result<Vec<Decision>, WriteError> {
+    unit.now_ms = then.at_ms;
     let mut working = unit.working();
     unit.load(&mut working, &changes.iter().collect::<Vec<_>>()).await?;
-    let author = unit.current_rights(&working, author).ok_or(WriteError::NoRights)?;
-    let decisions = unit.decide(&mut working, &author, changes, false, gaps);
+    let author = unit.current_rights(&working, &then.author).ok_or(WriteError::NoRights)?;
+    let decisions = unit.decide(&mut working, &author, changes, false, then.gaps);
     unit.persist(&working).await?;
     Ok(decisions)
 }

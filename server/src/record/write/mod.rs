@@ -14,7 +14,7 @@ use crm::model::Language;
 use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::wire::{FieldOperation, FieldProblem, MutationKind, Reason, Verdict};
 
-pub use bulk::BulkWrite;
+pub use bulk::{BulkWrite, Then};
 pub use writer::{Commit, Pause, PushError, WriteError, Writer};
 
 use crate::user::rights::Rights;
