@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use crm::model::Model;
 use sqlx::SqliteConnection;
 
 use crate::live::{Live, Snapshot};
+use crate::platform::auth::Auth;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Db;
 use crate::platform::entropy::Entropy;
+use crate::platform::http::{self, BodyLimit};
+use crate::platform::telemetry;
 use crate::platform::telemetry::metrics::Metrics;
 use crate::record::catalogue::Catalogue;
 use crate::record::write::Writer;
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
+use crate::{device, user};
 
 /// Handle to the running server; cheap to clone.
 #[derive(Clone)]
@@ -32,6 +36,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     metrics: Metrics,
+    auth: Auth,
 }
 
 impl App {
@@ -40,6 +45,7 @@ impl App {
     /// # Errors
     /// When the folder or its database cannot be opened, or an overlay in it no longer fits the core model.
     pub async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
+        let auth = Auth::new(&config.auth)?;
         let db = Db::open(&config.data_dir.join("cartera.db"), config.database.readers).await?;
         let mut tx = db.write().await?;
         let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
@@ -48,7 +54,7 @@ impl App {
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
         let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone()).await?;
-        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics: Metrics::new() };
+        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics: Metrics::new(), auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -96,6 +102,12 @@ impl App {
         &self.inner.metrics
     }
 
+    /// Passwords and sessions.
+    #[must_use]
+    pub fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
     /// Model, people, scopes and head, as of the last commit.
     #[must_use]
     pub fn live(&self) -> &Live {
@@ -138,9 +150,36 @@ impl App {
         drop(pause);
         tenant::make_roles(self).await
     }
+
+    /// Closes the database; nothing may be asked of the server afterwards.
+    pub async fn close(&self) {
+        self.inner.db.close().await;
+    }
+}
+
+/// The whole server as one service.
+pub fn router(app: &App) -> Router {
+    let timed = http::with_timeout(routes(), app.config().http.request_timeout);
+    let routes = timed.merge(untimed_routes()).merge(telemetry::routes::guarded());
+    finish(app, routes)
+}
+
+/// What `telemetry.listen` answers: the server's health and measurements, without credentials.
+pub fn telemetry_router(app: &App) -> Router {
+    finish(app, telemetry::routes::open())
 }
 
 /// Every slice's routes.
-pub fn routes() -> Router<App> {
+fn routes() -> Router<App> {
+    Router::new().merge(user::routes::routes()).merge(device::routes())
+}
+
+/// Routes that send or receive whole files, which may take as long as they take.
+fn untimed_routes() -> Router<App> {
     Router::new()
+}
+
+fn finish(app: &App, routes: Router<App>) -> Router {
+    let limit = Extension(BodyLimit(app.config().limits.body_bytes));
+    http::layers(routes.with_state(app.clone()).layer(limit), app.metrics().clone())
 }

@@ -1,11 +1,14 @@
 //! One tenant's server: its database, its rules and the two interfaces to them, sync for devices and REST for others.
 
 pub mod app;
+pub mod cli;
 pub mod demo;
+pub mod device;
 pub mod exchange;
 pub mod live;
 pub mod platform;
 pub mod record;
 pub mod scope;
+pub mod serve;
 pub mod tenant;
 pub mod user;

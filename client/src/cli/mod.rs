@@ -81,22 +81,23 @@ fn execute(cli: Cli, console: &mut Console) -> Done {
         return Err(DeviceError::Usage(missing).into());
     };
     let open = || Device::open(&home, language, Box::new(Machine));
+    let look = || Device::look(&home, language, Box::new(Machine));
     match cli.command {
         Command::Enrol(arguments) => enrol::run(&home, arguments, console),
         Command::Sync => sync::run(&mut open()?, console),
-        Command::List(arguments) => look::list(&open()?, arguments, console),
-        Command::Show(arguments) => look::show(&open()?, &arguments, console),
+        Command::List(arguments) => look::list(&*look()?, arguments, console),
+        Command::Show(arguments) => look::show(&*look()?, &arguments, console),
         Command::Set(arguments) => edit::set(&mut open()?, &arguments, console),
         Command::New(arguments) => edit::new(&mut open()?, &arguments, console),
         Command::Delete(arguments) => edit::delete(&mut open()?, &arguments, console),
-        Command::Search(arguments) => look::search(&open()?, &arguments, console),
-        Command::Outbox => outbox::run(&open()?, console),
+        Command::Search(arguments) => look::search(&*look()?, &arguments, console),
+        Command::Outbox => outbox::run(&*look()?, console),
         Command::Conflicts(arguments) => match arguments.action {
-            None => attention::list(&open()?, console),
+            None => attention::list(&*look()?, console),
             Some(ConflictAction::Dismiss { number }) => attention::dismiss(&mut open()?, number, console),
         },
-        Command::Status => status::run(&open()?, console),
-        Command::Sum(arguments) => look::sum(&open()?, &arguments, console),
+        Command::Status => status::run(&*look()?, console),
+        Command::Sum(arguments) => look::sum(&*look()?, &arguments, console),
     }
 }
 

@@ -22,14 +22,19 @@ pub struct NewDevice<'a> {
     pub name: &'a str,
 }
 
-/// Makes a folder a device: the server admits it, and the folder keeps who it is. Nothing is synced yet.
+/// Makes a folder a device: the server admits it, and the folder keeps who it is. Nothing is synced yet. A device of
+/// the same user at the same server gets a new session and keeps all it has.
 ///
 /// # Errors
-/// When the folder is a device already, or the server does not admit it; the folder is no device then.
+/// When the folder is somebody else's device, or the server does not admit it; the folder stays as it was.
 pub fn enrol(home: &Path, new: NewDevice, language: Language, host: Box<dyn Host>) -> Result<Device, DeviceError> {
     let mut store = DeviceStore::open(Home::hold(home)?)?;
-    if let Some(identity) = store.identity()? {
-        return Err(DeviceError::AlreadyEnrolled { home: home.to_owned(), server: identity.server });
+    let known = store.identity()?;
+    if let Some(Identity { server, email, .. }) = &known
+        && (server != new.server.as_str() || !email.eq_ignore_ascii_case(new.email))
+    {
+        let (server, email) = (server.clone(), email.clone());
+        return Err(DeviceError::AlreadyEnrolled { home: home.to_owned(), email, server });
     }
     let transport = HttpTransport::new(new.server.clone(), new.ca_file, code(language))?;
     let enrolment = transport.enrol(&EnrolRequest {
@@ -37,6 +42,7 @@ pub fn enrol(home: &Path, new: NewDevice, language: Language, host: Box<dyn Host
         password: new.password,
         name: new.name.to_owned(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        device: known.map(|identity| identity.device),
     })?;
     let identity = Identity {
         server: new.server.as_str().to_owned(),

@@ -18,10 +18,12 @@ pub enum DeviceError {
         home: PathBuf,
     },
     /// The folder is a device already.
-    #[error("{} is enrolled at {server} already", home.display())]
+    #[error("{} is the device of {email} at {server} already", home.display())]
     AlreadyEnrolled {
         /// The folder.
         home: PathBuf,
+        /// Its user.
+        email: String,
         /// Its server.
         server: String,
     },
@@ -102,7 +104,7 @@ impl DeviceError {
     #[must_use]
     pub fn problem(&self, language: Language) -> Problem {
         if let Self::Transport(TransportError::Refused { problem, .. }) = self {
-            return problem.as_ref().clone();
+            return Problem { detail: Some(self.sentence().text(language).to_owned()), ..problem.as_ref().clone() };
         }
         let (code, status, title) = self.class();
         Problem {
@@ -122,6 +124,9 @@ impl DeviceError {
             Self::AlreadyEnrolled { .. } => ("already-enrolled", 409, "The folder is a device already."),
             Self::NeverSynced => ("never-synced", 409, "The device has not synced yet."),
             Self::Storage(StorageError::Busy { .. }) => ("busy", 503, "Another command is at work."),
+            Self::Storage(StorageError::Condition { .. }) | Self::Condition { .. } => {
+                ("invalid-expression", 422, "The condition cannot be understood.")
+            }
             Self::Storage(_) => ("storage", 500, "The device's data could not be read or written."),
             Self::Transport(TransportError::Unreachable { .. }) => ("unreachable", 503, "The server gave no answer."),
             Self::Transport(_) => ("transport", 502, "The server could not be talked to."),
@@ -132,7 +137,6 @@ impl DeviceError {
             Self::NotFound { .. } => ("not-found", 404, "There is no such record on the device."),
             Self::Invalid { .. } => ("invalid", 422, "The change breaks the model's rules."),
             Self::Forbidden { .. } => ("forbidden", 403, "The user may not do that."),
-            Self::Condition { .. } => ("invalid-expression", 422, "The condition cannot be understood."),
             Self::Usage(_) => ("usage", 400, "The arguments make no sense."),
         }
     }
@@ -151,9 +155,9 @@ impl DeviceError {
                     home.display()
                 ),
             ),
-            Self::AlreadyEnrolled { home, server } => say(
-                format!("{} ya es un dispositivo de {server}; elige otra carpeta.", home.display()),
-                format!("{} is a device of {server} already; choose another folder.", home.display()),
+            Self::AlreadyEnrolled { home, email, server } => say(
+                format!("{} ya es un dispositivo de {email} en {server}; elige otra carpeta.", home.display()),
+                format!("{} is a device of {email} at {server} already; choose another folder.", home.display()),
             ),
             Self::NeverSynced => say(
                 "El dispositivo aún no se ha sincronizado; hazlo con: cartera-device sync.",
@@ -234,6 +238,16 @@ fn transport_sentence(error: &TransportError) -> Label {
         ),
         TransportError::Refused { problem, .. } => {
             let detail = problem.detail.as_deref().unwrap_or(&problem.title);
+            if error.is_unauthorised() {
+                return say(
+                    format!(
+                        "{detail} Da de alta otra vez el dispositivo, con la misma URL y el mismo correo: lo hecho aquí se conserva."
+                    ),
+                    format!(
+                        "{detail} Enrol the device again, with the same URL and e-mail address: what was done here is kept."
+                    ),
+                );
+            }
             say(detail, detail)
         }
         TransportError::Unintelligible { url, reason } => say(

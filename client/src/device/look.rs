@@ -144,7 +144,10 @@ impl Device {
         })?;
         for view in self.pending()?.into_iter().filter(|view| view.entity == entity.name) {
             let holds = match &expr {
-                Some(expr) => expr.holds(entity, &view.fields, &variables).unwrap_or(false),
+                Some(expr) => expr.holds(entity, &view.fields, &variables).map_err(|error| DeviceError::Condition {
+                    expression: expr.source().to_owned(),
+                    reason: error.to_string(),
+                })?,
                 None => true,
             };
             if holds {

@@ -14,6 +14,7 @@ mod rights;
 mod sync;
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,12 +52,30 @@ impl Device {
     /// # Errors
     /// When there is none, another command holds it, or its data cannot be read.
     pub fn open(home: &Path, language: Language, host: Box<dyn Host>) -> Result<Self, DeviceError> {
-        if !Home::has_device(home) {
-            return Err(DeviceError::NotEnrolled { home: home.to_owned() });
+        Self::within(home, || Home::hold(home), language, host)
+    }
+
+    fn within(
+        path: &Path,
+        enter: impl FnOnce() -> Result<Home, StorageError>,
+        language: Language,
+        host: Box<dyn Host>,
+    ) -> Result<Self, DeviceError> {
+        let nobody = || DeviceError::NotEnrolled { home: path.to_owned() };
+        if !Home::has_device(path) {
+            return Err(nobody());
         }
-        let store = DeviceStore::open(Home::hold(home)?)?;
-        let identity = store.identity()?.ok_or_else(|| DeviceError::NotEnrolled { home: home.to_owned() })?;
+        let store = DeviceStore::open(enter()?)?;
+        let identity = store.identity()?.ok_or_else(nobody)?;
         Self::over(store, identity, language, host)
+    }
+
+    /// Looks at the device in a folder, also while another command holds it: all that is read is of one moment.
+    ///
+    /// # Errors
+    /// When there is none, or its data cannot be read.
+    pub fn look(home: &Path, language: Language, host: Box<dyn Host>) -> Result<Looking, DeviceError> {
+        Self::within(home, || Ok(Home::visit(home)), language, host).map(Looking)
     }
 
     /// A device over a store that somebody else opened.
@@ -166,9 +185,23 @@ impl Device {
     /// Takes a model that was fetched, to be kept when the engine says so.
     fn take_model(&mut self, hash: &str, json: String) -> Result<(), DeviceError> {
         let model = read_model(&json)?;
+        if model.hash != hash {
+            return Err(DeviceError::Model { reason: format!("asked for {hash}, it is {}", model.hash) });
+        }
         self.fetched = Some(StoredModel { hash: hash.to_owned(), json, plan: IndexPlan::of(&model) });
         self.model = Some(Arc::new(model));
         Ok(())
+    }
+}
+
+/// A device that is only looked at.
+pub struct Looking(Device);
+
+impl Deref for Looking {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
     }
 }
 

@@ -39,6 +39,14 @@ pub enum StorageError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A condition cannot be asked, or gives no answer for some record.
+    #[error("the condition `{expression}` cannot be evaluated: {reason}")]
+    Condition {
+        /// As it was written.
+        expression: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A stored value is not what it should be. It is left as it is.
     #[error("{what} in the device's database cannot be read: {reason}")]
     Unreadable {
@@ -71,6 +79,10 @@ impl StorageError {
             Self::Database { attempt, source } => say(
                 format!("La base de datos del dispositivo ha fallado ({attempt}): {source}."),
                 format!("The device's database failed to {attempt}: {source}."),
+            ),
+            Self::Condition { expression, reason } => say(
+                format!("La condición «{expression}» no se puede evaluar: {reason}."),
+                format!("The condition “{expression}” cannot be evaluated: {reason}."),
             ),
             Self::Unreadable { what, reason } => say(
                 format!("No se puede leer {what} en la base de datos del dispositivo: {reason}."),

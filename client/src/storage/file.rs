@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::StorageError;
 use super::error::Attempt;
@@ -17,10 +17,11 @@ const SCHEMA_VERSION: i64 = 1;
 /// How long a command waits for another one to finish.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The device's folder, held by one command at a time until it is dropped.
+/// The device's folder, held by one command at a time until it is dropped, or only visited.
 pub struct Home {
     path: PathBuf,
-    _lock: File,
+    /// None for a visitor.
+    lock: Option<File>,
 }
 
 impl Home {
@@ -36,7 +37,7 @@ impl Home {
         let start = Instant::now();
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
+                Ok(()) => return Ok(Self { path: path.to_owned(), lock: Some(lock) }),
                 Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -44,6 +45,12 @@ impl Home {
                 Err(TryLockError::Error(source)) => return Err(open(source)),
             }
         }
+    }
+
+    /// Only looks at a folder that somebody else may hold.
+    #[must_use]
+    pub fn visit(path: &Path) -> Self {
+        Self { path: path.to_owned(), lock: None }
     }
 
     /// Whether a device was made here.
@@ -54,18 +61,24 @@ impl Home {
 
     pub(super) fn connect(&self) -> Result<Connection, StorageError> {
         let file = self.path.join(FILE);
-        // Made here and not by SQLite, so that nobody else can read it for a moment.
-        private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(&file)
-            .map_err(|source| StorageError::Open { path: file.clone(), source })?;
-        let connection = Connection::open(&file).attempting("open")?;
-        prepare(&connection)?;
+        if self.lock.is_some() {
+            // Made here and not by SQLite, so that nobody else can read it for a moment.
+            private(OpenOptions::new().write(true).create(true).truncate(false))
+                .open(&file)
+                .map_err(|source| StorageError::Open { path: file.clone(), source })?;
+        }
+        let mut connection = Connection::open(&file).attempting("open")?;
+        prepare(&mut connection)?;
+        if self.lock.is_none() {
+            // One state from the first read to the last, whatever a sync commits meanwhile.
+            connection.execute_batch("PRAGMA query_only = ON; BEGIN").attempting("begin to read")?;
+        }
         Ok(connection)
     }
 }
 
 /// Brings a connection's settings and the schema to what this program expects.
-pub(super) fn prepare(connection: &Connection) -> Result<(), StorageError> {
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StorageError> {
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
@@ -73,18 +86,29 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), StorageError> {
         )
         .attempting("prepare its file")?;
     connection.set_prepared_statement_cache_capacity(64);
-    let found: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).attempting("read its version")?;
-    match found {
-        0 => connection
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
-                include_str!("schema.sql")
-            ))
-            .attempting("make its tables"),
-        SCHEMA_VERSION => Ok(()),
-        _ => Err(StorageError::Newer { found, known: SCHEMA_VERSION }),
+    if version(connection)? != SCHEMA_VERSION {
+        make_tables(connection)?;
     }
+    Ok(())
+}
+
+fn make_tables(connection: &mut Connection) -> Result<(), StorageError> {
+    let attempt = "make its tables";
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).attempting(attempt)?;
+    // Looked at again: another command may have made them just now.
+    match version(&transaction)? {
+        0 => {
+            transaction.execute_batch(include_str!("schema.sql")).attempting(attempt)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION).attempting(attempt)?;
+            transaction.commit().attempting(attempt)
+        }
+        SCHEMA_VERSION => Ok(()),
+        found => Err(StorageError::Newer { found, known: SCHEMA_VERSION }),
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, StorageError> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).attempting("read its version")
 }
 
 #[cfg(unix)]

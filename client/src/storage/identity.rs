@@ -56,7 +56,7 @@ pub(super) fn read(connection: &Connection) -> Result<Option<Identity>, StorageE
 }
 
 pub(super) fn write(connection: &Connection, identity: &Identity) -> Result<(), StorageError> {
-    let sql = "INSERT INTO identity (only_row, server, ca_file, device, token, user, email, tenant, name)
+    let sql = "INSERT OR REPLACE INTO identity (only_row, server, ca_file, device, token, user, email, tenant, name)
                VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection
         .execute(

@@ -61,8 +61,8 @@ impl DeviceStore {
     /// # Errors
     /// When its tables cannot be made.
     pub fn in_memory() -> Result<Self, StorageError> {
-        let connection = Connection::open_in_memory().attempting("open")?;
-        file::prepare(&connection)?;
+        let mut connection = Connection::open_in_memory().attempting("open")?;
+        file::prepare(&mut connection)?;
         Self::over(connection, None)
     }
 
@@ -83,10 +83,10 @@ impl DeviceStore {
         identity::read(&self.connection)
     }
 
-    /// Makes this the device of somebody.
+    /// Makes this the device of somebody, or gives it the new token of the same user.
     ///
     /// # Errors
-    /// When it is one already, or the storage fails.
+    /// When the storage fails.
     pub fn enrol(&mut self, identity: &Identity) -> Result<(), StorageError> {
         identity::write(&self.connection, identity)
     }

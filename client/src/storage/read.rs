@@ -1,6 +1,7 @@
 //! What the device's file says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use crm::expr::{Dialect, Expr, Variables};
 use crm::model::Entity;
@@ -124,11 +125,7 @@ pub(super) fn settled(
     let attempt = "list records";
     let holds = match condition {
         Some(Condition { expr, variables }) => {
-            let refuse = |error: crm::expr::ExprError| StorageError::Unreadable {
-                what: format!("the condition `{}`", expr.source()),
-                reason: error.to_string(),
-            };
-            expr.to_sql(entity, Dialect::Sqlite, "r.body", variables).map_err(refuse)?
+            expr.to_sql(entity, Dialect::Sqlite, "r.body", variables).map_err(|error| unasked(expr, &error))?
         }
         None => "1".to_owned(),
     };
@@ -139,10 +136,23 @@ pub(super) fn settled(
     let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
     let mut statement = connection.prepare(&sql).attempting(attempt)?;
     let mut rows = statement.query(params![entity.name, limit]).attempting(attempt)?;
-    while let Some(row) = rows.next().attempting(attempt)? {
-        each(settled_view(row)?)?;
+    loop {
+        match (rows.next(), condition) {
+            (Ok(Some(row)), _) => each(settled_view(row)?)?,
+            (Ok(None), _) => return Ok(()),
+            // An overflow or a division by zero in some record.
+            (Err(rusqlite::Error::SqliteFailure(failure, Some(reason))), Some(Condition { expr, .. }))
+                if failure.extended_code == rusqlite::ffi::SQLITE_ERROR =>
+            {
+                return Err(unasked(expr, &reason));
+            }
+            (Err(source), _) => return Err(StorageError::Database { attempt, source }),
+        }
     }
-    Ok(())
+}
+
+fn unasked(expr: &Expr, reason: &dyn Display) -> StorageError {
+    StorageError::Condition { expression: expr.source().to_owned(), reason: reason.to_string() }
 }
 
 /// The settled records that have a word beginning with each of these, the best known first.

@@ -7,6 +7,9 @@ const COMPRESS_FROM_BYTES: usize = 512;
 /// What one answer may hold once it is decompressed: far above any page, far below what would hurt a phone.
 pub const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
+/// RFC 9659: who sends zstd over HTTP keeps to a window of 8 MiB.
+const WINDOW_LOG_MAX: u32 = 23;
+
 /// A request's body, and the `Content-Encoding` it needs.
 pub fn encode(json: Vec<u8>) -> io::Result<(Vec<u8>, Option<&'static str>)> {
     if json.len() < COMPRESS_FROM_BYTES {
@@ -20,7 +23,12 @@ pub fn encode(json: Vec<u8>) -> io::Result<(Vec<u8>, Option<&'static str>)> {
 /// however small it travelled.
 pub fn decode(body: impl Read, encoding: Option<&str>) -> io::Result<Vec<u8>> {
     let is_zstd = encoding.is_some_and(|encoding| encoding.trim().eq_ignore_ascii_case("zstd"));
-    if is_zstd { read_limited(zstd::stream::read::Decoder::new(body)?) } else { read_limited(body) }
+    if !is_zstd {
+        return read_limited(body);
+    }
+    let mut decoder = zstd::stream::read::Decoder::new(body)?;
+    decoder.window_log_max(WINDOW_LOG_MAX)?;
+    read_limited(decoder)
 }
 
 fn read_limited(body: impl Read) -> io::Result<Vec<u8>> {

@@ -39,6 +39,9 @@ pub struct EnrolRequest {
     pub name: String,
     /// Operating system and architecture.
     pub platform: String,
+    /// The device that this was before its session ended: it keeps its outbox and its numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
 }
 
 /// What the server gives a device when it is enrolled.

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{FakeServer, ME, enrol, furnish, id, open};
+use crate::support::{FakeServer, ME, Noon, enrol, furnish, id, open};
+use cartera_client::device::{Assignment, Checks, Device, Query};
+use crm::model::Language;
 use serde_json::{Value, json};
 
 struct Phone {
@@ -114,6 +116,21 @@ fn a_problem_is_a_document_too_and_the_exit_code_tells() {
     }
     assert_eq!(phone.run(&["list"]).status.code(), Some(2));
     assert_eq!(phone.run(&["list", "unicorn"]).status.code(), Some(1));
+}
+
+#[test]
+fn reading_does_not_wait_for_another_command_and_sees_one_moment() {
+    let phone = Phone::in_step();
+    let mut busy = open(phone.home.path());
+    assert_eq!(phone.json(&["list", "opportunity"])["count"], 2);
+    let deal = id(0x500).to_string();
+    let looking = Device::look(phone.home.path(), Language::En, Box::new(Noon::default())).expect("looks");
+    let change = [Assignment::parse("next_step=llamar").expect("is an assignment")];
+    busy.set("opportunity", &deal, &change, Checks::Made).expect("is allowed");
+    let before = looking.list("opportunity", Query::default()).expect("lists");
+    assert!(before.iter().all(|record| record.unsent.is_empty()), "the look began before the edit");
+    drop(looking);
+    assert_eq!(phone.json(&["outbox"])["count"], 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod offline_edits;
+mod over_http;
 mod storage_equals_memory;
 mod support;
 mod typed_values;

@@ -204,6 +204,9 @@ fn lists_searches_and_sums_see_unsent_changes() {
 
     let wrong = device.list("opportunity", Query { condition: Some("amount >"), limit: None }).expect_err("is none");
     assert_eq!(wrong.problem(Language::En).code, "invalid-expression");
+    let query = Query { condition: Some("1000 / (amount - 5000) > 0"), limit: None };
+    let divided = device.list("opportunity", query).expect_err("divides by zero");
+    assert_eq!(divided.problem(Language::En).code, "invalid-expression");
 }
 
 #[test]

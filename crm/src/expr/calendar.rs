@@ -4,6 +4,9 @@ use jiff::civil::Date;
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 pub(super) const DAY_MS: i64 = 86_400_000;
+/// 0000-01-01 and 9999-12-31: what a date can be.
+pub(super) const FIRST_DAY: i64 = -719_528;
+pub(super) const LAST_DAY: i64 = 2_932_896;
 
 /// The day number of `"2026-11-22"`; nothing for any other spelling, or a day that no calendar has.
 #[must_use]
@@ -45,13 +48,10 @@ fn parse(text: &str) -> Option<Date> {
 }
 
 fn civil(day: i64) -> Option<Date> {
-    // The years 0 to 9999 lie within this many days of the epoch; jiff refuses what is further away by panicking.
-    const FAR: i64 = 3_000_000;
-    if !(-FAR..=FAR).contains(&day) {
+    if !(FIRST_DAY..=LAST_DAY).contains(&day) {
         return None;
     }
-    let date = EPOCH.checked_add(jiff::SignedDuration::from_hours(day * 24)).ok()?;
-    (date.year() >= 0).then_some(date)
+    EPOCH.checked_add(jiff::SignedDuration::from_hours(day * 24)).ok()
 }
 
 #[cfg(test)]

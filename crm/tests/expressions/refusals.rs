@@ -22,3 +22,17 @@ fn what_is_refused_is_refused_with_its_reason_and_place() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_examples_in_the_documentation_are_accepted() {
+    let entity = File::read().entity();
+    let page = include_str!("../../../docs/expressions.md");
+    let block = page.split("```").nth(1).expect("the page begins with examples");
+    let examples: Vec<&str> =
+        block.lines().filter_map(|line| line.split("   ").next()).filter(|e| !e.is_empty()).collect();
+    assert!(examples.len() > 5, "{examples:?}");
+    for example in examples {
+        let checked = Expr::compile(example).and_then(|expression| expression.check(&entity));
+        assert_eq!(checked, Ok(()), "{example}");
+    }
+}

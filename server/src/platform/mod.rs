@@ -1,5 +1,6 @@
 //! What every slice stands on: database, clock, randomness, configuration, HTTP, authentication, telemetry. No features.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 
 use crm::Fields;
+use crm::model::Language;
 use crm::rules::{Place, Viewer};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -23,6 +25,8 @@ pub struct User {
     pub role: Option<Uuid>,
     /// The user's own team.
     pub team: Option<Uuid>,
+    /// What she reads, where her record says so.
+    pub language: Option<Language>,
     /// May sign in.
     pub active: bool,
 }
@@ -86,6 +90,7 @@ impl Directory {
                     email: text(fields, "email"),
                     role: link(fields, "role"),
                     team: link(fields, "team"),
+                    language: fields.get("locale").and_then(|locale| Language::deserialize(locale).ok()),
                     active: fields.get("active") != Some(&Value::Bool(false)),
                 };
                 self.users.insert(id, user);
@@ -113,6 +118,11 @@ impl Directory {
             "role" => drop(self.roles.remove(&id)),
             _ => {}
         }
+    }
+
+    /// All users, in no order.
+    pub fn users(&self) -> impl Iterator<Item = (Uuid, &User)> {
+        self.users.iter().map(|(id, user)| (*id, user))
     }
 
     /// The user of that record id.

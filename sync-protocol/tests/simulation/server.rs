@@ -65,9 +65,14 @@ impl Server {
     pub fn exchange(&mut self, request: &ExchangeRequest) -> Result<ExchangeResponse, Box<Problem>> {
         let key = CursorKey::new([self.key; 32]);
         let cursor = match &request.cursor {
-            None => {
-                Cursor { epoch: 1, seq: self.head, from: self.head, scopes: Vec::new(), backfill: Vec::new(), until: 0 }
-            }
+            None => Cursor {
+                epoch: 1,
+                seq: self.head,
+                from: self.head,
+                scopes: Vec::new(),
+                backfill: Vec::new(),
+                first_sync: false,
+            },
             Some(text) => Cursor::open(text, &key, TENANT).map_err(|_| problem("cursor-forged", 400))?,
         };
         let first_new = request.mutations.iter().find(|mutation| mutation.id > self.last);

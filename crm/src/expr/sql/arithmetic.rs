@@ -34,7 +34,7 @@ impl Emit<'_> {
             (Arithmetic::Remainder, Dialect::Sqlite) => self.bound([&left, &right], |[x, y]| {
                 format!("CASE WHEN {y} = 0 AND {x} IS NOT NULL THEN {DIVISION_BY_ZERO} ELSE {x} % {y} END")
             }),
-            _ => self.checked(&format!("({} {operator} {})", left.text, right.text)),
+            _ => self.checked(&self.strict([&left, &right], |[x, y]| format!("{x} {operator} {y}"))),
         };
         Ok(Sql::compound(text, kind, true))
     }
@@ -66,9 +66,8 @@ impl Emit<'_> {
     }
 
     fn day_of(&self, instant: &Sql) -> Sql {
-        let nothing = Sql::atom("NULL".to_owned(), Type::Null);
-        let text = self.bound([instant, &nothing], |[ms, _]| self.day_of_ms(ms));
-        Sql { text, kind: Type::Date, atom: instant.atom, fails: instant.fails }
+        let text = self.bound([instant, &Sql::null()], |[ms, _]| self.day_of_ms(ms));
+        Sql { text, kind: Type::Date, shape: instant.shape }
     }
 
     /// Division rounds towards zero, days before 1970 must not.

@@ -1,7 +1,8 @@
 //! Reading one field of a record's body.
 
-use super::{Dialect, Emit, Sql, quoted};
+use super::{Dialect, Emit, Shape, Sql, quoted};
 use crate::expr::ExprError;
+use crate::expr::calendar::{FIRST_DAY, LAST_DAY};
 use crate::expr::node::Part;
 use crate::expr::record;
 use crate::expr::types::{self, Type};
@@ -93,8 +94,8 @@ impl Emit<'_> {
             _ => column,
         };
         // A stage's CASE is cheap, but as long as its pipeline.
-        let atom = !text.contains("CASE");
-        Ok(Sql { text, kind, atom, fails: false })
+        let shape = if text.contains("CASE") { Shape::Compound } else { Shape::Atom };
+        Ok(Sql { text, kind, shape })
     }
 
     fn day_number(&self, date: &str) -> String {
@@ -113,7 +114,11 @@ impl Emit<'_> {
             }
             Dialect::Postgres => {
                 let unit = if year { "year" } else { "month" };
-                format!("extract({unit} FROM DATE '1970-01-01' + {day}::int)::bigint")
+                // Outside the years 0 to 9999 there is no date, as in SQLite.
+                format!(
+                    "(CASE WHEN {day} BETWEEN {FIRST_DAY} AND {LAST_DAY} \
+                     THEN extract({unit} FROM DATE '1970-01-01' + {day}::int)::bigint END)"
+                )
             }
         }
     }

@@ -12,11 +12,10 @@ impl Emit<'_> {
             Logic::And => ("AND", self.truth(false)),
             Logic::Or => ("OR", self.truth(true)),
         };
-        if !left.fails && !right.fails {
+        if !left.fails() && !right.fails() {
             return Ok(Sql::compound(format!("({} {operator} {})", left.text, right.text), Type::Bool, false));
         }
-        let nothing = Sql::atom("NULL".to_owned(), Type::Null);
-        let text = self.bound([&left, &nothing], |[decided, _]| {
+        let text = self.bound([&left, &Sql::null()], |[decided, _]| {
             format!("CASE {decided} WHEN {deciding} THEN {deciding} ELSE {decided} {operator} {} END", right.text)
         });
         Ok(Sql::compound(text, Type::Bool, true))
@@ -36,7 +35,7 @@ impl Emit<'_> {
                 no.text
             ),
             kind,
-            condition.fails || yes.fails || no.fails,
+            condition.fails() || yes.fails() || no.fails(),
         ))
     }
 
@@ -66,7 +65,7 @@ impl Emit<'_> {
             let depth = self.members.len();
             format!("({} IN (SELECT member_{depth}.value FROM {}))", wanted.text, self.members_of(&list, depth))
         };
-        Ok(Sql::compound(text, Type::Bool, wanted.fails))
+        Ok(Sql::compound(text, Type::Bool, wanted.fails()))
     }
 
     /// `IN` is true when one is, else unknown when one is unknown, else false: just what `exists` means.
@@ -91,7 +90,7 @@ impl Emit<'_> {
         };
         let text =
             format!("({negation}({wanted} IN (SELECT {} FROM {})))", predicate.text, self.members_of(&list, depth));
-        Ok(Sql::compound(text, Type::Bool, list.fails || predicate.fails))
+        Ok(Sql::compound(text, Type::Bool, list.fails() || predicate.fails()))
     }
 
     fn members_of(&self, list: &Sql, depth: usize) -> String {

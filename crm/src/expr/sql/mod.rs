@@ -3,6 +3,9 @@
 //! Two rules carry the equality. What can fail and what is used twice is bound to a name by a subselect (`arg_x`,
 //! `arg_y`), so that the text grows with the expression and not with the powers of two. And where the order of
 //! evaluation can be seen, because one side can fail, `CASE` decides it: `AND` and `OR` promise none.
+//!
+//! In PostgreSQL every value is equal; an error can go unnoticed where the other operand is the constant null or `exists`
+//! has found its member, and can be noticed where nothing asks for it, when constants alone lead to it.
 
 mod arithmetic;
 mod column;
@@ -46,21 +49,44 @@ pub(super) fn quoted(text: &str) -> String {
 struct Sql {
     text: String,
     kind: Type,
-    /// A column, a literal, or otherwise cheap and short enough to be written twice.
-    atom: bool,
-    /// Whether evaluating it can end in an error.
-    fails: bool,
+    shape: Shape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// A literal that is not null.
+    Known,
+    /// A column, or otherwise cheap and short enough to be written twice.
+    Atom,
+    Compound,
+    /// Compound, and evaluating it can end in an error.
+    Failing,
 }
 
 impl Sql {
-    fn atom(text: String, kind: Type) -> Self {
-        let (atom, fails) = (true, false);
-        Self { text, kind, atom, fails }
+    fn known(text: String, kind: Type) -> Self {
+        Self { text, kind, shape: Shape::Known }
     }
 
+    fn atom(text: String, kind: Type) -> Self {
+        Self { text, kind, shape: Shape::Atom }
+    }
+
+    /// Made of other SQL; `fails` when that can.
     fn compound(text: String, kind: Type, fails: bool) -> Self {
-        let atom = false;
-        Self { text, kind, atom, fails }
+        Self { text, kind, shape: if fails { Shape::Failing } else { Shape::Compound } }
+    }
+
+    fn null() -> Self {
+        Self::atom("NULL".to_owned(), Type::Null)
+    }
+
+    fn is_atom(&self) -> bool {
+        matches!(self.shape, Shape::Known | Shape::Atom)
+    }
+
+    fn fails(&self) -> bool {
+        self.shape == Shape::Failing
     }
 }
 
@@ -89,7 +115,7 @@ impl Emit<'_> {
             Kind::RoundHalfUp(pair) => self.round_half_up(pair),
             Kind::Not(inner) => {
                 let inner = self.node(inner)?;
-                Ok(Sql::compound(format!("(NOT {})", inner.text), Type::Bool, inner.fails))
+                Ok(Sql::compound(format!("(NOT {})", inner.text), Type::Bool, inner.fails()))
             }
             Kind::Compare(comparison, pair) => self.compare(*comparison, pair),
             Kind::IsEmpty(inner) => self.is_empty(inner),
@@ -103,7 +129,7 @@ impl Emit<'_> {
                     Type::List(_) | Type::Things => self.list_length(&inner),
                     _ => self.as_int(&format!("length({})", inner.text)),
                 };
-                Ok(Sql::compound(text, Type::Int, inner.fails))
+                Ok(Sql::compound(text, Type::Int, inner.fails()))
             }
             Kind::Quantify { quantifier, depth, list, predicate } => {
                 self.quantify(*quantifier, *depth, list, predicate)
@@ -118,28 +144,26 @@ impl Emit<'_> {
 
     fn literal(&self, literal: &Literal) -> Sql {
         match literal {
-            Literal::Null => Sql::atom("NULL".to_owned(), Type::Null),
-            Literal::Bool(value) => Sql::atom(self.truth(*value).to_owned(), Type::Bool),
-            Literal::Int(value) => Sql::atom(self.int(*value), Type::Int),
-            Literal::Date(day) => Sql::atom(self.int(*day), Type::Date),
-            Literal::Text(text) => Sql::atom(quoted(text), Type::Text),
+            Literal::Null => Sql::null(),
+            Literal::Bool(value) => Sql::known(self.truth(*value).to_owned(), Type::Bool),
+            Literal::Int(value) => Sql::known(self.int(*value), Type::Int),
+            Literal::Date(day) => Sql::known(self.int(*day), Type::Date),
+            Literal::Text(text) => Sql::known(self.text(text), Type::Text),
         }
     }
 
     fn variable(&self, variable: Variable) -> Sql {
-        let number = |value: Option<i64>| value.map_or_else(|| "NULL".to_owned(), |value| self.int(value));
-        match variable {
-            Variable::Today => Sql::atom(self.int(self.variables.today), Type::Date),
-            Variable::Now => Sql::atom(self.int(self.variables.now_ms), Type::Instant),
-            Variable::TodayYear => Sql::atom(number(self.variables.year_and_month().map(|(year, _)| year)), Type::Int),
-            Variable::TodayMonth => {
-                Sql::atom(number(self.variables.year_and_month().map(|(_, month)| month)), Type::Int)
-            }
-            Variable::Me => {
-                let text =
-                    self.variables.me.map_or_else(|| "NULL".to_owned(), |id| quoted(&id.as_hyphenated().to_string()));
-                Sql::atom(text, Type::Text)
-            }
+        let year_and_month = self.variables.year_and_month();
+        let (text, kind) = match variable {
+            Variable::Today => (Some(self.int(self.variables.today)), Type::Date),
+            Variable::Now => (Some(self.int(self.variables.now_ms)), Type::Instant),
+            Variable::TodayYear => (year_and_month.map(|(year, _)| self.int(year)), Type::Int),
+            Variable::TodayMonth => (year_and_month.map(|(_, month)| self.int(month)), Type::Int),
+            Variable::Me => (self.variables.me.map(|id| self.text(&id.as_hyphenated().to_string())), Type::Text),
+        };
+        match text {
+            Some(text) => Sql::known(text, kind),
+            None => Sql { kind, ..Sql::null() },
         }
     }
 
@@ -149,6 +173,14 @@ impl Emit<'_> {
             (Dialect::Sqlite, false) => "0",
             (Dialect::Postgres, true) => "TRUE",
             (Dialect::Postgres, false) => "FALSE",
+        }
+    }
+
+    fn text(&self, value: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite => quoted(value),
+            // A bare literal has no type where nothing beside it gives it one.
+            Dialect::Postgres => format!("{}::text", quoted(value)),
         }
     }
 
@@ -172,8 +204,8 @@ impl Emit<'_> {
     fn constant(&self, node: &Node) -> Sql {
         let kind = types::of_constant(node);
         match eval::eval(node, self.entity, &Fields::new(), self.variables) {
-            Ok(Value::Int(value)) => Sql::atom(self.int(value), kind),
-            Ok(_) => Sql::atom("NULL".to_owned(), kind),
+            Ok(Value::Int(value)) => Sql::known(self.int(value), kind),
+            Ok(_) => Sql { kind, ..Sql::null() },
             Err(error) => Sql::compound(self.failure(&error), kind, true),
         }
     }
@@ -191,11 +223,9 @@ impl Emit<'_> {
             Dialect::Postgres if comparison.orders() && left.kind == Type::Text => " COLLATE \"C\"",
             _ => "",
         };
-        Ok(Sql::compound(
-            format!("({}{collation} {operator} {})", left.text, right.text),
-            Type::Bool,
-            left.fails || right.fails,
-        ))
+        let fails = left.fails() || right.fails();
+        let text = self.strict([&left, &right], |[x, y]| format!("{x}{collation} {operator} {y}"));
+        Ok(Sql::compound(text, Type::Bool, fails))
     }
 
     fn is_empty(&mut self, inner: &Node) -> Result<Sql, ExprError> {
@@ -204,12 +234,12 @@ impl Emit<'_> {
             Type::List(_) | Type::Things => format!("({} = 0)", self.list_length(&inner)),
             _ => format!("({} IS NULL)", inner.text),
         };
-        Ok(Sql::compound(text, Type::Bool, inner.fails))
+        Ok(Sql::compound(text, Type::Bool, inner.fails()))
     }
 
     fn text_test(&mut self, test: TextTest, pair: &[Node; 2]) -> Result<Sql, ExprError> {
         let (whole, part) = self.both(pair)?;
-        let fails = whole.fails || part.fails;
+        let fails = whole.fails() || part.fails();
         let sql = self.bound([&whole, &part], |[whole, part]| match (test, self.dialect) {
             (TextTest::Contains, Dialect::Sqlite) => format!("instr({whole}, {part}) > 0"),
             (TextTest::Contains, Dialect::Postgres) => format!("strpos({whole}, {part}) > 0"),
@@ -223,9 +253,19 @@ impl Emit<'_> {
         Ok(Sql::compound(sql, Type::Bool, fails))
     }
 
+    /// What `write` makes of two operands, both of which are evaluated: SQLite leaves one out when the other is null, and
+    /// with it its error.
+    fn strict(&self, [left, right]: [&Sql; 2], write: impl Fn([&str; 2]) -> String) -> String {
+        let hides = |one: &Sql, other: &Sql| other.fails() && one.shape != Shape::Known;
+        if self.dialect == Dialect::Sqlite && (hides(left, right) || hides(right, left)) {
+            return self.bound([left, right], write);
+        }
+        format!("({})", write([&left.text, &right.text]))
+    }
+
     /// What `write` makes of two operands that it may name more than once, in parentheses.
     fn bound(&self, [left, right]: [&Sql; 2], write: impl Fn([&str; 2]) -> String) -> String {
-        if left.atom && right.atom {
+        if left.is_atom() && right.is_atom() {
             return format!("({})", write([&left.text, &right.text]));
         }
         // PostgreSQL would write the operands back to where they are named.

@@ -72,15 +72,15 @@ pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next:
     let elapsed = started.elapsed();
     metrics.request(&method, &route, status, elapsed);
     let response = span.in_scope(|| {
-        log(&route, status, elapsed.as_millis(), response.extensions().get());
+        log(&route, status, u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX), response.extensions().get());
         complete_problem(response, &id)
     });
     with_id(response, id)
 }
 
-fn log(route: &str, status: u16, elapsed_ms: u128, answered: Option<&Answered>) {
-    let code = answered.map_or("", |answered| answered.problem.code.as_str());
-    let cause = answered.and_then(|answered| answered.cause.as_deref()).unwrap_or_default();
+fn log(route: &str, status: u16, elapsed_ms: u64, answered: Option<&Answered>) {
+    let code = answered.map(|answered| answered.problem.code.as_str());
+    let cause = answered.and_then(|answered| answered.cause.as_deref());
     let is_probe = matches!(route, "/livez" | "/readyz" | "/metrics");
     // `tracing` fixes the level of an event where it stands, hence one line for each.
     match status {

@@ -1,0 +1,117 @@
+//! Enrolment: a device is admitted and gets a session of its own.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sqlx::{Sqlite, Transaction};
+use sync_protocol::id::{DeviceId, RecordId, TenantId};
+use sync_protocol::wire::FieldProblem;
+
+use crate::app::App;
+use crate::platform::auth::{CallerDevice, Sessions, check_password};
+use crate::platform::http::problem::{INVALID, NOT_FOUND};
+use crate::platform::http::{ApiError, JsonBody};
+
+const LONGEST_NAME_CHARS: usize = 120;
+
+/// The device and whose it is.
+#[derive(Deserialize)]
+pub struct Enrolment {
+    email: String,
+    password: String,
+    /// What people call the device.
+    name: String,
+    /// What it runs on.
+    platform: String,
+    /// The device's id when it was enrolled before and its session has ended: it keeps its outbox and its numbers.
+    device: Option<DeviceId>,
+}
+
+/// The admitted device.
+#[derive(Debug, Serialize)]
+pub struct Enrolled {
+    device: DeviceId,
+    /// To be sent as `Authorization: Bearer`; the server cannot tell it again.
+    token: String,
+    /// When the session ends if it is not used before; use moves it on.
+    expires_at_ms: i64,
+    /// The user record.
+    user: RecordId,
+    tenant: TenantId,
+    /// Hash of the model as the user's role sees it.
+    model: String,
+}
+
+/// `POST /api/v1/devices`
+pub(super) async fn enrol(
+    State(app): State<App>,
+    JsonBody(enrolment): JsonBody<Enrolment>,
+) -> Result<(StatusCode, Json<Enrolled>), ApiError> {
+    for (field, value) in [("name", &enrolment.name), ("platform", &enrolment.platform)] {
+        check_length(field, value)?;
+    }
+    let user = check_password(&app, &enrolment.email, &enrolment.password).await?;
+    let rights = app.live().snapshot().rights_of(user.0).ok_or_else(|| anyhow::anyhow!("the user left meanwhile"))?;
+    let now_ms = app.clock().now_ms();
+    let mut tx = app.db().write().await?;
+    let device = match enrolment.device {
+        Some(id) => renew(&mut tx, id, user).await?,
+        None => admit(&mut tx, DeviceId(app.entropy().uuid_v7(now_ms)), user, &enrolment, now_ms).await?,
+    };
+    let session = Sessions::open(&mut tx, user, Some(device), &app.config().auth, now_ms, app.entropy()).await?;
+    tx.commit().await?;
+    tracing::info!(user.id = %user, device.id = %device.id, "a device was enrolled");
+    let enrolled = Enrolled {
+        device: device.id,
+        token: session.token,
+        expires_at_ms: session.expires_ms,
+        user,
+        tenant: app.tenant().id,
+        model: rights.view.model.hash.clone(),
+    };
+    Ok((StatusCode::CREATED, Json(enrolled)))
+}
+
+fn check_length(field: &str, value: &str) -> Result<(), ApiError> {
+    if (1..=LONGEST_NAME_CHARS).contains(&value.trim().chars().count()) {
+        return Ok(());
+    }
+    let message = format!("The device's {field} must have 1 to {LONGEST_NAME_CHARS} characters.");
+    let problem = FieldProblem { field: field.into(), code: "length".into(), message: message.clone() };
+    Err(ApiError::new(INVALID).detail(message).fields([problem]))
+}
+
+async fn admit(
+    tx: &mut Transaction<'static, Sqlite>,
+    id: DeviceId,
+    user: RecordId,
+    enrolment: &Enrolment,
+    now_ms: i64,
+) -> Result<CallerDevice, sqlx::Error> {
+    let num = sqlx::query_scalar(
+        "INSERT INTO device (id, user, name, platform, enrolled_ms, seen_ms, last_mutation, acknowledged)
+         VALUES ($1, $2, $3, $4, $5, $5, 0, 0) RETURNING num",
+    )
+    .bind(id.0)
+    .bind(user.0)
+    .bind(enrolment.name.trim())
+    .bind(enrolment.platform.trim())
+    .bind(now_ms)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(CallerDevice { id, num })
+}
+
+async fn renew(tx: &mut Transaction<'static, Sqlite>, id: DeviceId, user: RecordId) -> Result<CallerDevice, ApiError> {
+    let num = sqlx::query_scalar("SELECT num FROM device WHERE id = $1 AND user = $2")
+        .bind(id.0)
+        .bind(user.0)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let num = num.ok_or_else(|| {
+        ApiError::new(NOT_FOUND)
+            .detail(format!("There is no device {id} of this user; leave `device` out to enrol anew."))
+    })?;
+    Ok(CallerDevice { id, num })
+}

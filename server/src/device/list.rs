@@ -1,0 +1,60 @@
+//! The devices of a user, or as an administrator everybody's.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use sync_protocol::id::{DeviceId, RecordId};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::platform::auth::Caller;
+use crate::platform::http::ApiError;
+
+/// Devices, the last seen first.
+#[derive(Debug, Serialize)]
+pub struct Devices {
+    devices: Vec<ListedDevice>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub struct ListedDevice {
+    id: DeviceId,
+    /// The user record.
+    user: RecordId,
+    name: String,
+    platform: String,
+    enrolled_at_ms: i64,
+    seen_at_ms: i64,
+    /// Its session has neither ended nor been revoked.
+    active: bool,
+}
+
+type Row = (Uuid, Uuid, String, String, i64, i64, bool);
+
+/// `GET /api/v1/devices`
+pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Devices>, ApiError> {
+    let only = if caller.is_admin() { None } else { Some(caller.user.0) };
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT d.id, d.user, d.name, d.platform, d.enrolled_ms,
+                max(d.seen_ms, coalesce(max(s.used_ms), 0)) AS seen_ms, coalesce(max(s.expires_ms), 0) > $2
+         FROM device d LEFT JOIN session s ON s.device = d.num
+         WHERE $1 IS NULL OR d.user = $1
+         GROUP BY d.num, d.id, d.user, d.name, d.platform, d.enrolled_ms, d.seen_ms
+         ORDER BY seen_ms DESC, d.num",
+    )
+    .bind(only)
+    .bind(app.clock().now_ms())
+    .fetch_all(app.db().readers())
+    .await?;
+    let listed = |(id, user, name, platform, enrolled_at_ms, seen_at_ms, active): Row| ListedDevice {
+        id: DeviceId(id),
+        user: RecordId(user),
+        name,
+        platform,
+        enrolled_at_ms,
+        seen_at_ms,
+        active,
+    };
+    Ok(Json(Devices { devices: rows.into_iter().map(listed).collect() }))
+}

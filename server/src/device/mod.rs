@@ -1,0 +1,17 @@
+//! Devices: installations that keep a part of the data and exchange it.
+
+mod enrol;
+mod list;
+mod revoke;
+
+use axum::Router;
+use axum::routing::{delete, post};
+
+use crate::app::App;
+
+/// The routes of this slice.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/devices", post(enrol::enrol).get(list::list))
+        .route("/api/v1/devices/{id}", delete(revoke::revoke))
+}

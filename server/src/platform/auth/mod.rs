@@ -1,0 +1,32 @@
+//! Who is asking: passwords, sessions, and the one extractor that every handler gets its caller from.
+
+mod backoff;
+mod caller;
+mod password;
+mod session;
+mod sign_in;
+
+pub use self::caller::{Caller, CallerDevice, LocalOperator};
+pub use self::password::{PasswordError, Passwords};
+pub use self::session::{NewSession, Sessions, TokenHash};
+pub use self::sign_in::{accept_password, check_own_password, check_password, set_password};
+use super::config;
+
+/// What authentication keeps in memory.
+#[derive(Debug)]
+pub struct Auth {
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Finds and ends sessions.
+    pub sessions: Sessions,
+}
+
+impl Auth {
+    /// Nothing remembered yet.
+    ///
+    /// # Errors
+    /// When the hashing parameters are not what Argon2 takes together.
+    pub fn new(config: &config::Auth) -> anyhow::Result<Self> {
+        Ok(Self { passwords: Passwords::new(config)?, sessions: Sessions::default() })
+    }
+}

@@ -1,0 +1,125 @@
+//! Passwords against what is stored, and setting them.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use sync_protocol::id::RecordId;
+use sync_protocol::wire::FieldProblem;
+
+use super::backoff::Account;
+use super::password::{PasswordError, Turn};
+use crate::app::App;
+use crate::platform::http::problem::{INVALID, TOO_MANY_REQUESTS, UNAVAILABLE};
+use crate::platform::http::{ApiError, Kind};
+
+/// Address or password is wrong; the answer never says which.
+pub const WRONG_CREDENTIALS: Kind =
+    Kind::new(StatusCode::UNAUTHORIZED, "wrong-credentials", "The e-mail address or the password is wrong.");
+
+/// The user who signs in with that address and password.
+///
+/// # Errors
+/// `wrong-credentials`, the same and as slowly for addresses that are nobody's; `too-many-requests` with the time to wait
+/// after repeated failures.
+pub async fn check_password(app: &App, email: &str, password: &str) -> Result<RecordId, ApiError> {
+    let account = Account::of(email);
+    // Attempts are judged one after the other: those made at the same time count as well.
+    let turn = app.auth().passwords.turn().await.map_err(refused)?;
+    let now_ms = app.clock().now_ms();
+    let failures = account.failures(app.db(), now_ms).await?;
+    if let Some(wait) = failures.wait(now_ms) {
+        return Err(ApiError::new(TOO_MANY_REQUESTS)
+            .detail("There were too many failed attempts to sign in with this address. Wait, then try again.")
+            .retry_after(wait));
+    }
+    let user = who_signs_in(app, email);
+    let stored = match user {
+        Some(user) => stored_password(app, user).await?,
+        None => None,
+    };
+    let is_right = turn.verify(password, stored.clone()).await.map_err(refused)?;
+    let Some(user) = user.filter(|_| is_right) else {
+        account.note_failure(app.db(), now_ms).await?;
+        tracing::info!(failures = failures.count + 1, "an attempt to sign in failed");
+        return Err(ApiError::new(WRONG_CREDENTIALS).detail(
+            "Check both and try again; an administrator can set a new password and sees whether the user is active.",
+        ));
+    };
+    if failures.count > 0 {
+        account.forget_failures(app.db()).await?;
+    }
+    if stored.is_some_and(|stored| app.auth().passwords.is_outdated(&stored)) {
+        store(app, &turn, user, password).await?;
+    }
+    Ok(user)
+}
+
+/// Checks a signed-in user's own password again.
+///
+/// # Errors
+/// As [`check_password`].
+pub async fn check_own_password(app: &App, user: RecordId, password: &str) -> Result<(), ApiError> {
+    let email = app.live().snapshot().directory.user(user.0).and_then(|user| user.email.clone());
+    check_password(app, email.as_deref().unwrap_or_default(), password).await.map(drop)
+}
+
+/// Gives a user a new password. Her sessions are the caller's to end.
+///
+/// # Errors
+/// `invalid` when the password is not acceptable.
+pub async fn set_password(app: &App, user: RecordId, password: &str) -> Result<(), ApiError> {
+    app.auth().passwords.accept(password).map_err(refused)?;
+    let turn = app.auth().passwords.turn().await.map_err(refused)?;
+    store(app, &turn, user, password).await
+}
+
+/// Refuses a password that could not be set, before anything else is done.
+///
+/// # Errors
+/// `invalid`.
+pub fn accept_password(app: &App, password: &str) -> Result<(), ApiError> {
+    app.auth().passwords.accept(password).map_err(refused)
+}
+
+fn who_signs_in(app: &App, email: &str) -> Option<RecordId> {
+    let snapshot = app.live().snapshot();
+    let (user, _) = snapshot.directory.user_by_email(email)?;
+    snapshot.rights_of(user).map(|_| RecordId(user))
+}
+
+async fn stored_password(app: &App, user: RecordId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT password FROM credential WHERE user = $1")
+        .bind(user.0)
+        .fetch_optional(app.db().readers())
+        .await
+}
+
+async fn store(app: &App, turn: &Turn, user: RecordId, password: &str) -> Result<(), ApiError> {
+    let hash = turn.hash(password, app.entropy()).await.map_err(refused)?;
+    let mut tx = app.db().write().await?;
+    sqlx::query(
+        "INSERT INTO credential (user, password, changed_ms) VALUES ($1, $2, $3)
+         ON CONFLICT (user) DO UPDATE SET password = excluded.password, changed_ms = excluded.changed_ms",
+    )
+    .bind(user.0)
+    .bind(hash)
+    .bind(app.clock().now_ms())
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn refused(error: PasswordError) -> ApiError {
+    match error {
+        PasswordError::Busy => ApiError::new(UNAVAILABLE)
+            .detail("Too many people are signing in at this moment; try again shortly.")
+            .retry_after(Duration::from_secs(5)),
+        PasswordError::TooShort { .. } | PasswordError::TooLong => {
+            let problem =
+                FieldProblem { field: "password".into(), code: "length".into(), message: format!("{error}.") };
+            ApiError::new(INVALID).detail(format!("{error}; choose another.")).fields([problem])
+        }
+        PasswordError::Hash(_) => ApiError::internal(error),
+    }
+}

@@ -1,0 +1,54 @@
+//! Who am I?
+
+use axum::Json;
+use axum::extract::State;
+use crm::model::Language;
+use serde::Serialize;
+use sync_protocol::id::{DeviceId, RecordId, TenantId};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::platform::auth::Caller;
+
+/// The caller as the server sees her.
+#[derive(Debug, Serialize)]
+pub struct Me {
+    /// The user record; absent for the operator of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<RecordId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// The role's key.
+    role: String,
+    /// Her own team and those that she manages.
+    teams: Vec<Uuid>,
+    /// The territories of her teams and all below them.
+    territories: Vec<Uuid>,
+    language: Language,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceId>,
+    tenant: TenantId,
+    /// Hash of the model as her role sees it.
+    model: String,
+}
+
+/// `GET /api/v1/me`
+pub(super) async fn me(State(app): State<App>, caller: Caller) -> Json<Me> {
+    let snapshot = app.live().snapshot();
+    let user = snapshot.directory.user(caller.user.0);
+    let viewer = &caller.rights.viewer;
+    Json(Me {
+        user: (!caller.is_operator()).then_some(caller.user),
+        name: user.map(|user| user.name.clone()),
+        email: user.and_then(|user| user.email.clone()),
+        role: viewer.role.clone(),
+        teams: viewer.teams.clone(),
+        territories: viewer.territories.clone(),
+        language: caller.language,
+        device: caller.device.map(|device| device.id),
+        tenant: app.tenant().id,
+        model: caller.rights.view.model.hash.clone(),
+    })
+}
