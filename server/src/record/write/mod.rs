@@ -5,6 +5,8 @@ pub mod decide;
 mod load;
 mod persist;
 mod push;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;
