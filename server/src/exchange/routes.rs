@@ -1,0 +1,156 @@
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use serde_json::value::RawValue;
+use sync_protocol::PROTOCOL_VERSION;
+use sync_protocol::cursor::{Cursor, CursorError};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
+
+use super::pull::{Page, Puller};
+use crate::app::App;
+use crate::platform::auth::{Caller, CallerDevice};
+use crate::platform::http::JsonBody;
+use crate::platform::http::problem::{self, ApiError, Kind};
+use crate::record::write::{Author, PushError, WriteError};
+
+const UNKNOWN_PROTOCOL: Kind =
+    Kind::new(StatusCode::BAD_REQUEST, "unknown-protocol", "The server does not speak this version of the protocol.");
+const BAD_CURSOR: Kind = Kind::new(StatusCode::BAD_REQUEST, "bad-cursor", "The cursor is not one of this server's.");
+const FOREIGN_CURSOR: Kind =
+    Kind::new(StatusCode::FORBIDDEN, "foreign-cursor", "The cursor was not made by this tenant's server.");
+const OTHER_EPOCH: Kind =
+    Kind::new(StatusCode::CONFLICT, "other-epoch", "The cursor is from before the server was restored.");
+const TOO_MANY_MUTATIONS: Kind =
+    Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-mutations", "The exchange carries too many mutations.");
+const MUTATION_GAP: Kind = Kind::new(StatusCode::CONFLICT, "mutation-gap", "A mutation is missing before this one.");
+const OUTCOME_FORGOTTEN: Kind =
+    Kind::new(StatusCode::CONFLICT, "outcome-forgotten", "The outcome was acknowledged and is no longer kept.");
+const ACKNOWLEDGED_AHEAD: Kind =
+    Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "acknowledged-ahead", "The device acknowledges what it was never told.");
+const NO_DEVICE: Kind =
+    Kind::new(StatusCode::FORBIDDEN, "no-device", "Only the session of an enrolled device may exchange.");
+
+/// The most bytes of operations that one answer carries, whatever the device asks for.
+const MAX_PAGE_BYTES: u64 = 4 << 20;
+
+/// The routes of this slice.
+pub fn routes() -> Router<App> {
+    Router::new().route("/sync/v1/exchange", post(exchange))
+}
+
+/// Pushes the device's mutations, then pulls what it does not have.
+async fn exchange(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(request): JsonBody<ExchangeRequest>,
+) -> Result<axum::Json<ExchangeResponse>, ApiError> {
+    let device = caller.device.ok_or_else(|| {
+        ApiError::new(NO_DEVICE).detail("Enrol this device with POST /api/v1/devices and use the token of its answer.")
+    })?;
+    check_form(&request)?;
+    let cursor = request.cursor.as_deref().map(|text| open_cursor(&app, text)).transpose()?;
+    let outcomes = push(&app, &caller, device, &request).await?;
+
+    // The push may have changed what its own author may see, so what is held is settled after it.
+    let snapshot = app.live().snapshot();
+    let rights = snapshot
+        .rights_of(caller.user.0)
+        .ok_or_else(|| ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in."))?;
+    let puller = Puller {
+        snapshot: &snapshot,
+        rights: &rights,
+        device: device.num,
+        epoch: app.tenant().epoch,
+        limit_bytes: usize::try_from(request.limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
+    };
+    let head = app.live().head();
+    let page = match cursor {
+        Some(cursor) if request.limit_bytes == 0 => Page::nothing_new(cursor, head),
+        cursor => puller.pull(app.db(), head, cursor).await.map_err(ApiError::internal)?,
+    };
+    app.metrics().exchange(page.count as u64, page.operations.len() as u64);
+    Ok(axum::Json(ExchangeResponse {
+        protocol: PROTOCOL_VERSION,
+        model: rights.view.model.hash.clone(),
+        outcomes,
+        cursor: page.cursor.seal(&app.tenant().cursor_key, app.tenant().id),
+        operations: RawValue::from_string(page.operations).map_err(ApiError::internal)?,
+        more: page.more,
+        head: page.head,
+        server_time_ms: app.clock().now_ms(),
+    }))
+}
+
+/// What can be told to be wrong before anything is looked up.
+fn check_form(request: &ExchangeRequest) -> Result<(), ApiError> {
+    if request.protocol != PROTOCOL_VERSION {
+        return Err(ApiError::new(UNKNOWN_PROTOCOL)
+            .detail(format!(
+                "The exchange is of protocol version {}; this server speaks version {PROTOCOL_VERSION}. Update the app.",
+                request.protocol
+            ))
+            .fact("supported", vec![PROTOCOL_VERSION]));
+    }
+    if request.mutations.len() > MAX_MUTATIONS_PER_EXCHANGE {
+        return Err(ApiError::new(TOO_MANY_MUTATIONS)
+            .detail(format!(
+                "{} mutations came; send at most {MAX_MUTATIONS_PER_EXCHANGE} in one exchange, lowest id first.",
+                request.mutations.len()
+            ))
+            .fact("most", MAX_MUTATIONS_PER_EXCHANGE));
+    }
+    Ok(())
+}
+
+fn open_cursor(app: &App, text: &str) -> Result<Cursor, ApiError> {
+    let tenant = app.tenant();
+    let cursor = Cursor::open(text, &tenant.cursor_key, tenant.id).map_err(|error| match error {
+        CursorError::Forged => {
+            ApiError::new(FOREIGN_CURSOR).detail("Send the cursor of this server's last answer, unchanged, or none.")
+        }
+        error => ApiError::new(BAD_CURSOR)
+            .detail(format!("The cursor cannot be read ({error}). Send that of the last answer, unchanged, or none.")),
+    })?;
+    if cursor.epoch != tenant.epoch || cursor.seq > app.live().head() {
+        return Err(ApiError::new(OTHER_EPOCH)
+            .detail("The server was restored since. Send no cursor: the outbox stays valid.")
+            .fact("epoch", tenant.epoch));
+    }
+    Ok(cursor)
+}
+
+async fn push(
+    app: &App,
+    caller: &Caller,
+    device: CallerDevice,
+    request: &ExchangeRequest,
+) -> Result<Vec<sync_protocol::wire::Outcome>, ApiError> {
+    // An acknowledgement alone is not worth a commit: it comes again with the next push.
+    if request.mutations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let language = match request.language.as_deref() {
+        Some("en") => crm::model::Language::En,
+        Some("es") => crm::model::Language::Es,
+        _ => caller.language,
+    };
+    let author = Author { user: Some(caller.user), device: device.num, rights: caller.rights.clone(), language };
+    app.writer().push(author, request.mutations.clone(), request.acknowledged).await.map_err(|error| match error {
+        PushError::Gap { expected, got } => ApiError::new(MUTATION_GAP)
+            .detail(format!("Mutation {got} came where {expected} was expected. Send every mutation from {expected} on."))
+            .fact("expected", expected),
+        PushError::Forgotten(mutation) => ApiError::new(OUTCOME_FORGOTTEN)
+            .detail(format!("Mutation {mutation} was decided and its outcome acknowledged: do not send it again.")),
+        PushError::AcknowledgedAhead(mutation) => ApiError::new(ACKNOWLEDGED_AHEAD)
+            .detail(format!("Acknowledge only outcomes that the server gave: {mutation} is not one, or is sent again.")),
+        PushError::UnknownDevice => ApiError::new(NO_DEVICE).detail("The device was removed. Enrol it again."),
+        PushError::Write(WriteError::NoRights) => {
+            ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in.")
+        }
+        PushError::Write(WriteError::Stopped) => {
+            ApiError::new(problem::UNAVAILABLE).detail("The server is shutting down. Send the same exchange again.")
+        }
+        PushError::Write(error @ WriteError::Database(_)) => ApiError::internal(error),
+    })
+}
