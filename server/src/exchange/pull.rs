@@ -334,7 +334,7 @@ impl Puller<'_> {
             What::Left => operations.exit(event.id, event.seq),
             What::Stands(row) => {
                 let scopes = self.scopes_of(&row, &cursor.scopes);
-                let made_it = row.created_by_device == self.device && self.device != 0 && row.created_seq > cursor.from;
+                let made_it = row.created_by_device == self.device && self.device != 0 && row.created_seq > cursor.seq;
                 if event.had || made_it {
                     self.put_changes(&row, &scopes, cursor.from, operations)?;
                 } else {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use serde_json::value::RawValue;
 use sync_protocol::PROTOCOL_VERSION;
-use sync_protocol::cursor::{Cursor, CursorError};
+use sync_protocol::cursor::Cursor;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 
 use super::pull::{Page, Puller};
@@ -14,13 +14,10 @@ use crate::platform::http::JsonBody;
 use crate::platform::http::problem::{self, ApiError, Kind};
 use crate::record::write::{Author, PushError, WriteError};
 
-const UNKNOWN_PROTOCOL: Kind =
-    Kind::new(StatusCode::BAD_REQUEST, "unknown-protocol", "The server does not speak this version of the protocol.");
-const BAD_CURSOR: Kind = Kind::new(StatusCode::BAD_REQUEST, "bad-cursor", "The cursor is not one of this server's.");
-const FOREIGN_CURSOR: Kind =
-    Kind::new(StatusCode::FORBIDDEN, "foreign-cursor", "The cursor was not made by this tenant's server.");
-const OTHER_EPOCH: Kind =
-    Kind::new(StatusCode::CONFLICT, "other-epoch", "The cursor is from before the server was restored.");
+const UNSUPPORTED_PROTOCOL: Kind =
+    Kind::new(StatusCode::BAD_REQUEST, "unsupported-protocol", "The server does not speak this version of the protocol.");
+const CURSOR_EPOCH: Kind =
+    Kind::new(StatusCode::BAD_REQUEST, "cursor-epoch", "The cursor is from before the server was restored.");
 const TOO_MANY_MUTATIONS: Kind =
     Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-mutations", "The exchange carries too many mutations.");
 const MUTATION_GAP: Kind = Kind::new(StatusCode::CONFLICT, "mutation-gap", "A mutation is missing before this one.");
@@ -85,7 +82,7 @@ async fn exchange(
 /// What can be told to be wrong before anything is looked up.
 fn check_form(request: &ExchangeRequest) -> Result<(), ApiError> {
     if request.protocol != PROTOCOL_VERSION {
-        return Err(ApiError::new(UNKNOWN_PROTOCOL)
+        return Err(ApiError::new(UNSUPPORTED_PROTOCOL)
             .detail(format!(
                 "The exchange is of protocol version {}; this server speaks version {PROTOCOL_VERSION}. Update the app.",
                 request.protocol
@@ -105,16 +102,13 @@ fn check_form(request: &ExchangeRequest) -> Result<(), ApiError> {
 
 fn open_cursor(app: &App, text: &str) -> Result<Cursor, ApiError> {
     let tenant = app.tenant();
-    let cursor = Cursor::open(text, &tenant.cursor_key, tenant.id).map_err(|error| match error {
-        CursorError::Forged => {
-            ApiError::new(FOREIGN_CURSOR).detail("Send the cursor of this server's last answer, unchanged, or none.")
-        }
-        error => ApiError::new(BAD_CURSOR)
-            .detail(format!("The cursor cannot be read ({error}). Send that of the last answer, unchanged, or none.")),
+    let cursor = Cursor::open(text, &tenant.cursor_key, tenant.id).map_err(|error| {
+        ApiError::new(Kind::new(StatusCode::BAD_REQUEST, error.code(), "The cursor is not one of this server's."))
+            .detail(format!("The cursor is refused: {error}. Send that of the last answer, unchanged, or start over with none."))
     })?;
     if cursor.epoch != tenant.epoch || cursor.seq > app.live().head() {
-        return Err(ApiError::new(OTHER_EPOCH)
-            .detail("The server was restored since. Send no cursor: the outbox stays valid.")
+        return Err(ApiError::new(CURSOR_EPOCH)
+            .detail("The server was restored since. Start over with no cursor; the outbox stays valid.")
             .fact("epoch", tenant.epoch));
     }
     Ok(cursor)
