@@ -19,7 +19,7 @@ use crate::record::catalogue::Catalogue;
 use crate::record::write::Writer;
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
-use crate::{device, user};
+use crate::{device, exchange, user};
 
 /// Handle to the running server; cheap to clone.
 #[derive(Clone)]
@@ -171,7 +171,7 @@ pub fn telemetry_router(app: &App) -> Router {
 
 /// Every slice's routes.
 fn routes() -> Router<App> {
-    Router::new().merge(user::routes::routes()).merge(device::routes())
+    Router::new().merge(exchange::routes()).merge(user::routes::routes()).merge(device::routes())
 }
 
 /// Routes that send or receive whole files, which may take as long as they take.

@@ -2,5 +2,7 @@
 
 mod operation;
 mod pull;
+mod routes;
 
 pub use pull::{Page, PullError, Puller};
+pub use routes::routes;

@@ -14,8 +14,11 @@ use crate::platform::http::JsonBody;
 use crate::platform::http::problem::{self, ApiError, Kind};
 use crate::record::write::{Author, PushError, WriteError};
 
-const UNSUPPORTED_PROTOCOL: Kind =
-    Kind::new(StatusCode::BAD_REQUEST, "unsupported-protocol", "The server does not speak this version of the protocol.");
+const UNSUPPORTED_PROTOCOL: Kind = Kind::new(
+    StatusCode::BAD_REQUEST,
+    "unsupported-protocol",
+    "The server does not speak this version of the protocol.",
+);
 const CURSOR_EPOCH: Kind =
     Kind::new(StatusCode::BAD_REQUEST, "cursor-epoch", "The cursor is from before the server was restored.");
 const TOO_MANY_MUTATIONS: Kind =
@@ -23,8 +26,11 @@ const TOO_MANY_MUTATIONS: Kind =
 const MUTATION_GAP: Kind = Kind::new(StatusCode::CONFLICT, "mutation-gap", "A mutation is missing before this one.");
 const OUTCOME_FORGOTTEN: Kind =
     Kind::new(StatusCode::CONFLICT, "outcome-forgotten", "The outcome was acknowledged and is no longer kept.");
-const ACKNOWLEDGED_AHEAD: Kind =
-    Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "acknowledged-ahead", "The device acknowledges what it was never told.");
+const ACKNOWLEDGED_AHEAD: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "acknowledged-ahead",
+    "The device acknowledges what it was never told.",
+);
 const NO_DEVICE: Kind =
     Kind::new(StatusCode::FORBIDDEN, "no-device", "Only the session of an enrolled device may exchange.");
 
@@ -104,7 +110,9 @@ fn open_cursor(app: &App, text: &str) -> Result<Cursor, ApiError> {
     let tenant = app.tenant();
     let cursor = Cursor::open(text, &tenant.cursor_key, tenant.id).map_err(|error| {
         ApiError::new(Kind::new(StatusCode::BAD_REQUEST, error.code(), "The cursor is not one of this server's."))
-            .detail(format!("The cursor is refused: {error}. Send that of the last answer, unchanged, or start over with none."))
+            .detail(format!(
+                "The cursor is refused: {error}. Send that of the last answer, unchanged, or start over with none."
+            ))
     })?;
     if cursor.epoch != tenant.epoch || cursor.seq > app.live().head() {
         return Err(ApiError::new(CURSOR_EPOCH)
@@ -132,12 +140,15 @@ async fn push(
     let author = Author { user: Some(caller.user), device: device.num, rights: caller.rights.clone(), language };
     app.writer().push(author, request.mutations.clone(), request.acknowledged).await.map_err(|error| match error {
         PushError::Gap { expected, got } => ApiError::new(MUTATION_GAP)
-            .detail(format!("Mutation {got} came where {expected} was expected. Send every mutation from {expected} on."))
+            .detail(format!(
+                "Mutation {got} came where {expected} was expected. Send every mutation from {expected} on."
+            ))
             .fact("expected", expected),
         PushError::Forgotten(mutation) => ApiError::new(OUTCOME_FORGOTTEN)
             .detail(format!("Mutation {mutation} was decided and its outcome acknowledged: do not send it again.")),
-        PushError::AcknowledgedAhead(mutation) => ApiError::new(ACKNOWLEDGED_AHEAD)
-            .detail(format!("Acknowledge only outcomes that the server gave: {mutation} is not one, or is sent again.")),
+        PushError::AcknowledgedAhead(mutation) => ApiError::new(ACKNOWLEDGED_AHEAD).detail(format!(
+            "Acknowledge only outcomes that the server gave: {mutation} is not one, or is sent again."
+        )),
         PushError::UnknownDevice => ApiError::new(NO_DEVICE).detail("The device was removed. Enrol it again."),
         PushError::Write(WriteError::NoRights) => {
             ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in.")

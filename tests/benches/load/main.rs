@@ -1,0 +1,120 @@
+//! What the server reaches, beside what a bare SQLite loop reaches with the same rows in the same run.
+//!
+//! `make bench` builds the release binaries and runs it; every figure of the server is one of the real binary over HTTP
+//! with real authentication. Absolute figures depend on the machine, so each comes with its ratio to the bare loop.
+
+#![expect(clippy::cast_precision_loss, reason = "figures for people: nobody reads the 16th digit")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index into a list that fits in memory"
+)]
+
+mod bare;
+mod contacts;
+mod device;
+mod report;
+mod server;
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::device::Device;
+use crate::report::Report;
+use crate::server::Server;
+
+/// Contacts in every measurement.
+const CONTACTS: usize = 50_000;
+/// Devices that push at once, and mutations in each of their batches.
+const WRITERS: usize = 16;
+const BATCH: usize = 50;
+/// Batches that each writer sends; the first few are not counted.
+const BATCHES: usize = 60;
+const WARM_UP: usize = 5;
+/// Whole pulls, of which the median counts.
+const PULLS: usize = 5;
+
+fn main() -> Result<()> {
+    let mut report = Report::new();
+    let folder = TempDir::new()?;
+    let csv = folder.path().join("contacts.csv");
+    contacts::write_csv(&csv, CONTACTS)?;
+
+    let bodies = contacts::bodies(CONTACTS);
+    let mut bare = bare::Bare::create(&folder.path().join("bare.db"))?;
+    let bare_insert = rate(CONTACTS, || bare.insert(&bodies))?;
+    let bare_scan = rate(CONTACTS, || bare.scan())?;
+    let bare_update = rate(WRITERS * BATCHES * BATCH, || bare.update(WRITERS * BATCHES, BATCH))?;
+
+    let server = Server::start(&folder.path().join("data"))?;
+    report.line("cold start to first answer", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
+    report.line("idle, empty", &server.memory()?);
+
+    let import = rate(CONTACTS, || server.import("contact", &csv))?;
+    report.ratio("import of a CSV file", "rows/s", import, bare_insert);
+    report.line("after the import", &server.memory()?);
+
+    pull(&server, bare_scan, &mut report)?;
+    push(&server, bare_update, &mut report)?;
+    report.line("in the end", &server.memory()?);
+    report.print()
+}
+
+fn rate(count: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+/// First syncs of a device that may see everything: the answers are read to their end, not applied.
+fn pull(server: &Server, bare: f64, report: &mut Report) -> Result<()> {
+    let device = Device::enrol(server, "puller")?;
+    let mut rates = Vec::new();
+    let mut bytes_per_row = 0.0;
+    for _ in 0..PULLS {
+        let start = Instant::now();
+        let pulled = device.pull_all()?;
+        rates.push(pulled.rows as f64 / start.elapsed().as_secs_f64());
+        bytes_per_row = pulled.compressed_bytes as f64 / pulled.rows as f64;
+        anyhow::ensure!(pulled.rows >= CONTACTS, "only {} rows came, of {CONTACTS}", pulled.rows);
+    }
+    rates.sort_by(f64::total_cmp);
+    report.ratio("exchange: first sync", "rows/s", rates[PULLS / 2], bare);
+    report.line("exchange: first sync, on the wire (zstd)", &format!("{bytes_per_row:.0} bytes/row"));
+    report.line("after the pulls", &server.memory()?);
+
+    let idle = rate(2_000, || (0..2_000).try_for_each(|_| device.pull_nothing()))?;
+    report.line("idle pull, one device after another's answer", &format!("{idle:.0}/s"));
+    Ok(())
+}
+
+/// Devices that change contacts at once, each batch durable before the next.
+fn push(server: &Server, bare: f64, report: &mut Report) -> Result<()> {
+    let records = Device::enrol(server, "reader")?.contacts()?;
+    let devices: Vec<Device> =
+        (0..WRITERS).map(|n| Device::enrol(server, &format!("writer {n}"))).collect::<Result<_>>()?;
+    let begin = Barrier::new(WRITERS);
+    let results: Vec<Result<(Duration, Vec<Duration>)>> = std::thread::scope(|scope| {
+        let writers: Vec<_> = devices
+            .iter()
+            .enumerate()
+            .map(|(n, device)| {
+                let (begin, records) = (&begin, &records[n * records.len() / WRITERS..]);
+                scope.spawn(move || device.push_batches(records, BATCHES, BATCH, WARM_UP, begin))
+            })
+            .collect();
+        writers.into_iter().map(|writer| writer.join().expect("a writer does not panic")).collect()
+    });
+    let results: Vec<(Duration, Vec<Duration>)> = results.into_iter().collect::<Result<_>>()?;
+    let longest = results.iter().map(|(whole, _)| *whole).max().unwrap_or_default();
+    let counted = WRITERS * (BATCHES - WARM_UP) * BATCH;
+    let mut latencies: Vec<Duration> = results.into_iter().flat_map(|(_, latencies)| latencies).collect();
+    latencies.sort_unstable();
+    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    report.ratio("durable mutations, 16 writers × 50", "mutations/s", counted as f64 / longest.as_secs_f64(), bare);
+    report.line("  of a batch", &format!("p50 {:.0} ms, p99 {:.0} ms", at(0.5), at(0.99)));
+    Ok(())
+}
