@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Extension, Router};
 use crm::model::Model;
-use sqlx::SqliteConnection;
 
 use crate::live::{Live, Snapshot};
 use crate::platform::auth::Auth;
@@ -16,6 +15,7 @@ use crate::platform::http::{self, BodyLimit};
 use crate::platform::telemetry;
 use crate::platform::telemetry::metrics::Metrics;
 use crate::record::catalogue::Catalogue;
+use crate::record::schema;
 use crate::record::write::Writer;
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
@@ -51,6 +51,7 @@ impl App {
         let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
         let model = Arc::new(tenant::model(&mut tx).await?);
         let snapshot = Snapshot::load(model, &mut tx).await?;
+        schema::apply(&snapshot.catalogue, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
         let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone()).await?;
@@ -130,25 +131,6 @@ impl App {
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
         self.live().snapshot().directory
-    }
-
-    /// Puts another model in force: `store` writes what belongs to it in the same transaction. No record is written
-    /// meanwhile, and nothing changes when it fails.
-    ///
-    /// # Errors
-    /// When the writer is stopped, the database does not answer, or `store` fails.
-    pub async fn replace_model<F>(&self, model: Model, store: F) -> anyhow::Result<()>
-    where
-        F: AsyncFnOnce(&mut SqliteConnection) -> anyhow::Result<()>,
-    {
-        let pause = self.writer().pause().await?;
-        let mut tx = self.db().write().await?;
-        store(&mut tx).await?;
-        let snapshot = Snapshot::load(Arc::new(model), &mut tx).await?;
-        tx.commit().await?;
-        self.live().publish(snapshot, self.live().head());
-        drop(pause);
-        tenant::make_roles(self).await
     }
 
     /// Closes the database; nothing may be asked of the server afterwards.

@@ -60,10 +60,17 @@ pub async fn open(
 /// # Errors
 /// When the database does not answer, or an overlay no longer fits this release's core model.
 pub async fn model(connection: &mut SqliteConnection) -> anyhow::Result<Model> {
+    Ok(Model::build(&layers(connection).await?)?)
+}
+
+/// The tenant's overlays, lowest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn layers(connection: &mut SqliteConnection) -> Result<Vec<Overlay>, sqlx::Error> {
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT name, yaml FROM model_layer ORDER BY position").fetch_all(connection).await?;
-    let overlays: Vec<Overlay> = rows.into_iter().map(|(name, yaml)| Overlay { name, yaml }).collect();
-    Ok(Model::build(&overlays)?)
+    Ok(rows.into_iter().map(|(name, yaml)| Overlay { name, yaml }).collect())
 }
 
 /// Makes a record of each role that the model gives permissions to and that has none yet.

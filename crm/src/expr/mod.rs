@@ -145,7 +145,31 @@ impl Expr {
     /// # Errors
     /// As [`Expr::check`].
     pub fn to_sql(&self, entity: &Entity, dialect: Dialect, body: &str, vars: &Variables) -> Result<String, ExprError> {
-        sql::to_sql(&self.inner.root, entity, dialect, body, vars)
+        sql::to_sql(&self.inner.root, entity, dialect, body, vars).map(|sql| sql.text)
+    }
+
+    /// SQL that is true for the rows for which both `permitted` (SQL, never null) and the expression are true.
+    ///
+    /// A database looks at the terms of an `AND` in any order; an expression that can fail would then tell of rows that
+    /// its author may not read: `1 / (salary - 50000) > 0` fails where somebody earns that. So it is not evaluated for
+    /// rows that are not permitted.
+    ///
+    /// # Errors
+    /// As [`Expr::check`].
+    pub fn to_sql_within(
+        &self,
+        permitted: &str,
+        entity: &Entity,
+        dialect: Dialect,
+        body: &str,
+        vars: &Variables,
+    ) -> Result<String, ExprError> {
+        let sql = sql::to_sql(&self.inner.root, entity, dialect, body, vars)?;
+        Ok(if sql.fails() {
+            format!("{permitted} AND CASE WHEN {permitted} THEN {} END", sql.text)
+        } else {
+            format!("{permitted} AND {}", sql.text)
+        })
     }
 }
 

@@ -1,5 +1,10 @@
 //! The record store: the latest state of every record of the tenant.
 
 pub mod catalogue;
+pub mod read;
+pub mod schema;
 pub mod search_text;
 pub mod write;
+
+#[cfg(test)]
+pub(crate) mod fixture;

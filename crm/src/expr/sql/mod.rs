@@ -34,10 +34,10 @@ pub(super) fn to_sql(
     dialect: Dialect,
     body: &str,
     variables: &Variables,
-) -> Result<String, ExprError> {
+) -> Result<Sql, ExprError> {
     types::check(root, entity)?;
     let mut emit = Emit { entity, dialect, body, variables, members: Vec::new() };
-    Ok(emit.node(root)?.text)
+    emit.node(root)
 }
 
 /// A text in quotes; the one place where a text that a person wrote enters SQL.
@@ -46,8 +46,8 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The SQL of one node, closed: it can stand beside any operator.
-struct Sql {
-    text: String,
+pub(super) struct Sql {
+    pub(super) text: String,
     kind: Type,
     shape: Shape,
 }
@@ -85,7 +85,7 @@ impl Sql {
         matches!(self.shape, Shape::Known | Shape::Atom)
     }
 
-    fn fails(&self) -> bool {
+    pub(super) fn fails(&self) -> bool {
         self.shape == Shape::Failing
     }
 }

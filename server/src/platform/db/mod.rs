@@ -1,5 +1,7 @@
 //! The tenant's database: one writing connection, many reading ones, migrations.
 
+pub mod dialect;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,7 +52,8 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
-            .pragma("temp_store", "MEMORY");
+            .pragma("temp_store", "MEMORY")
+            .collation("reading_order", dialect::reading_order);
         let connect = |source| OpenError::Connect { path: path.display().to_string(), source };
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

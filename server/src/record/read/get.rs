@@ -1,0 +1,45 @@
+//! One record by its id.
+
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use sync_protocol::id::RecordId;
+
+use super::{ReadError, Reader, Record, Row};
+
+impl Reader {
+    /// The record, if there is one that the user may read.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownEntity`], [`ReadError::NotFound`], or the database's own.
+    pub async fn get(
+        &self,
+        connection: &mut SqliteConnection,
+        entity: &str,
+        id: RecordId,
+    ) -> Result<Record, ReadError> {
+        let target = self.target(entity)?;
+        let sql = format!("SELECT r.seq, r.body FROM record r WHERE r.id = $1 AND {}", target.condition(None)?);
+        let row: Option<(i64, String)> =
+            sqlx::query_as(AssertSqlSafe(sql)).persistent(false).bind(id.0).fetch_optional(connection).await?;
+        let Some((seq, body)) = row else {
+            return Err(ReadError::NotFound { entity: entity.to_owned(), id });
+        };
+        target.record(Row { id, seq: seq.cast_unsigned(), body }, None)
+    }
+
+    /// Whether there is such a record that the user may read.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) async fn sees(
+        &self,
+        connection: &mut SqliteConnection,
+        entity: &str,
+        id: RecordId,
+    ) -> Result<bool, ReadError> {
+        let target = self.target(entity)?;
+        let sql = format!("SELECT 1 FROM record r WHERE r.id = $1 AND {}", target.condition(None)?);
+        let found: Option<(i64,)> =
+            sqlx::query_as(AssertSqlSafe(sql)).persistent(false).bind(id.0).fetch_optional(connection).await?;
+        Ok(found.is_some())
+    }
+}
