@@ -22,6 +22,7 @@ check: setup ## format, lints and dependencies, without running a test
 	@scripts/verify format lints dependencies
 
 bench: setup ## measure the server, release build, as ratios beside a bare SQLite loop; on a quiet machine
+	@cargo build --release --bins
 	@cargo bench --package cartera-tests
 
 wasm: setup ## build what also runs in a browser, for wasm32-unknown-unknown

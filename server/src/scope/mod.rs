@@ -118,18 +118,6 @@ impl Scopes {
         self.last = self.last.max(id);
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// The number of a scope, if a record ever stood in it.
     #[must_use]
     pub fn id(&self, key: &ScopeKey) -> Option<ScopeId> {
@@ -142,14 +130,11 @@ impl Scopes {
         self.keys.get(&id).copied()
     }
 
-    /// The number of a scope, given out now if it has none; `true` when it is new.
-    pub fn ensure(&mut self, key: ScopeKey) -> (ScopeId, bool) {
-        if let Some(id) = self.id(&key) {
-            return (id, false);
-        }
+    /// Gives a number to a scope that has none.
+    pub fn give_out(&mut self, key: ScopeKey) -> ScopeId {
         let id = self.last + 1;
         self.insert(id, key);
-        (id, true)
+        id
     }
 
     /// The scopes that these rights let a user hold, sorted.

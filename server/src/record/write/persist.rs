@@ -1,6 +1,7 @@
 //! Writes what was decided, each table in one statement.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crm::Fields;
 use crm::model::{Entity, FieldKind};
@@ -37,7 +38,7 @@ struct Rows {
 pub(super) async fn persist(
     working: &Working,
     catalogue: &Catalogue,
-    scopes: &mut Scopes,
+    scopes: &mut Arc<Scopes>,
     last_num: &mut i64,
     connection: &mut SqliteConnection,
 ) -> Result<(), sqlx::Error> {
@@ -56,7 +57,7 @@ pub(super) async fn persist(
 fn is_changed(touched: &Touched) -> bool {
     match (&touched.before, &touched.now) {
         (None, None) => false,
-        (Some(before), Some(now)) => !std::sync::Arc::ptr_eq(before, now),
+        (Some(before), Some(now)) => !Arc::ptr_eq(before, now),
         _ => true,
     }
 }
@@ -68,7 +69,7 @@ impl Rows {
         entity: &Entity,
         touched: &Touched,
         deleted: Option<Sequence>,
-        scopes: &mut Scopes,
+        scopes: &mut Arc<Scopes>,
         last_num: &mut i64,
     ) {
         let hex = hex(id.0);
@@ -126,7 +127,7 @@ impl Rows {
         before: Option<&Stored>,
         now: Option<&Stored>,
         deleted: Option<Sequence>,
-        scopes: &mut Scopes,
+        scopes: &mut Arc<Scopes>,
     ) {
         let keys = |record: Option<&Stored>| -> BTreeSet<ScopeKey> {
             record.map(|record| ScopeKey::of_place(record.entity, &record.place()).collect()).unwrap_or_default()
@@ -144,12 +145,14 @@ impl Rows {
         }
     }
 
-    fn scope(&mut self, scopes: &mut Scopes, key: ScopeKey) -> i64 {
-        let (id, is_new) = scopes.ensure(key);
-        if is_new {
-            self.scopes.push((i64::from(id), key));
+    /// The scope's number; readers of the snapshot keep theirs when a new one has to be given out.
+    fn scope(&mut self, scopes: &mut Arc<Scopes>, key: ScopeKey) -> i64 {
+        if let Some(id) = scopes.id(&key) {
+            return i64::from(id);
         }
-        i64::from(id)
+        let id = i64::from(Arc::make_mut(scopes).give_out(key));
+        self.scopes.push((id, key));
+        id
     }
 
     fn add_links(&mut self, hex: &str, entity: &Entity, before: Option<&Stored>, now: Option<&Stored>) {

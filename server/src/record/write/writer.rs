@@ -501,12 +501,8 @@ impl Unit {
 
     /// Writes what was decided and takes over what it changed of people and scopes.
     pub(super) async fn persist(&mut self, working: &Working) -> Result<(), sqlx::Error> {
-        let mut scopes = (*self.snapshot.scopes).clone();
-        let before = scopes.len();
-        persist(working, &self.snapshot.catalogue, &mut scopes, &mut self.last_num, &mut self.tx).await?;
-        if scopes.len() != before {
-            self.snapshot.scopes = Arc::new(scopes);
-        }
+        let scopes = &mut self.snapshot.scopes;
+        persist(working, &self.snapshot.catalogue, scopes, &mut self.last_num, &mut self.tx).await?;
         self.snapshot.directory = working.directory.clone();
         self.head = working.head;
         Ok(())
