@@ -1,5 +1,6 @@
 //! The command `cartera`. Every subcommand is one file: its arguments, and a `run` that returns what is to be said.
 
+mod demo;
 pub mod local_api;
 pub mod output;
 mod secret;
@@ -50,12 +51,14 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Demo(demo::Arguments),
     User(user::Arguments),
 }
 
 async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure> {
     match command {
         Command::Serve(arguments) => serve::run(arguments, context).await,
+        Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
     }
 }

@@ -20,6 +20,13 @@ pub(super) fn read(global: &Global, command: &Command) -> Result<Config, Failure
     if let Command::Serve(serve) = command {
         flags.extend(serve.listen.iter().map(|address| ("listen".to_owned(), address.clone())));
     }
+    if let Command::Demo(demo) = command {
+        flags.extend(demo.listen.iter().map(|address| ("listen".to_owned(), address.clone())));
+        // Whatever is configured for a server, a demo keeps to a folder of its own.
+        if global.data.is_none() {
+            flags.push(("data_dir".into(), super::demo::DATA_DIR.into()));
+        }
+    }
     let file = match global.config.clone().or_else(|| std::env::var_os("CARTERA_CONFIG").map(PathBuf::from)) {
         None => None,
         Some(path) => match std::fs::read_to_string(&path) {

@@ -10,19 +10,23 @@ mod customers;
 mod deals;
 mod diary;
 mod fill;
+mod folder;
 mod leads;
 mod names;
 mod places;
 mod staff;
 mod story;
 mod tax_id;
+mod tour;
 
 use calendar::Day;
 use chance::{Part, chance};
 pub use fill::fill;
+pub use folder::{Demo, FolderError, Login, PASSWORD, Recipe, prepare};
 pub use staff::{Person, Staff};
 pub use story::{Sitting, Story};
 use sync_protocol::id::RecordId;
+pub use tour::{Step, Tour, plan as plan_tour};
 
 /// What the company is made from: another seed makes another company.
 pub type Seed = u64;

@@ -49,7 +49,7 @@ pub async fn check_password(app: &App, email: &str, password: &str) -> Result<Re
         account.forget_failures(app.db()).await?;
     }
     if stored.is_some_and(|stored| app.auth().passwords.is_outdated(&stored)) {
-        store(app, &turn, user, password).await?;
+        store(app, &turn, &[user], password).await?;
     }
     Ok(user)
 }
@@ -70,7 +70,17 @@ pub async fn check_own_password(app: &App, user: RecordId, password: &str) -> Re
 pub async fn set_password(app: &App, user: RecordId, password: &str) -> Result<(), ApiError> {
     app.auth().passwords.accept(password).map_err(refused)?;
     let turn = app.auth().passwords.turn().await.map_err(refused)?;
-    store(app, &turn, user, password).await
+    store(app, &turn, &[user], password).await
+}
+
+/// Gives several users one new password, hashed once: for made-up people only, whose password is no secret.
+///
+/// # Errors
+/// `invalid` when the password is not acceptable.
+pub async fn set_shared_password(app: &App, users: &[RecordId], password: &str) -> Result<(), ApiError> {
+    app.auth().passwords.accept(password).map_err(refused)?;
+    let turn = app.auth().passwords.turn().await.map_err(refused)?;
+    store(app, &turn, users, password).await
 }
 
 /// Refuses a password that could not be set, before anything else is done.
@@ -94,18 +104,20 @@ async fn stored_password(app: &App, user: RecordId) -> Result<Option<String>, sq
         .await
 }
 
-async fn store(app: &App, turn: &Turn, user: RecordId, password: &str) -> Result<(), ApiError> {
+async fn store(app: &App, turn: &Turn, users: &[RecordId], password: &str) -> Result<(), ApiError> {
     let hash = turn.hash(password, app.entropy()).await.map_err(refused)?;
     let mut tx = app.db().write().await?;
-    sqlx::query(
-        "INSERT INTO credential (user, password, changed_ms) VALUES ($1, $2, $3)
-         ON CONFLICT (user) DO UPDATE SET password = excluded.password, changed_ms = excluded.changed_ms",
-    )
-    .bind(user.0)
-    .bind(hash)
-    .bind(app.clock().now_ms())
-    .execute(&mut *tx)
-    .await?;
+    for user in users {
+        sqlx::query(
+            "INSERT INTO credential (user, password, changed_ms) VALUES ($1, $2, $3)
+             ON CONFLICT (user) DO UPDATE SET password = excluded.password, changed_ms = excluded.changed_ms",
+        )
+        .bind(user.0)
+        .bind(&hash)
+        .bind(app.clock().now_ms())
+        .execute(&mut *tx)
+        .await?;
+    }
     tx.commit().await?;
     Ok(())
 }
