@@ -6,7 +6,7 @@ use axum::{Extension, Router};
 use crm::model::Model;
 
 use crate::live::{Live, Snapshot};
-use crate::platform::auth::Auth;
+use crate::platform::auth::{Auth, LocalOperator};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Db;
@@ -144,6 +144,11 @@ pub fn router(app: &App) -> Router {
     let timed = http::with_timeout(routes(), app.config().http.request_timeout);
     let routes = timed.merge(untimed_routes()).merge(telemetry::routes::guarded());
     finish(app, routes)
+}
+
+/// The whole server for callers within the process, who act as the operator of the machine.
+pub fn operator_router(app: &App) -> Router {
+    router(app).layer(Extension(LocalOperator::new()))
 }
 
 /// What `telemetry.listen` answers: the server's health and measurements, without credentials.

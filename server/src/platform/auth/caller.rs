@@ -111,9 +111,10 @@ impl FromRequestParts<App> for Caller {
 
 /// Decides who is asking. The one place that sessions bound to a device's key will take over.
 async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
+    let asked = asked_language(parts);
     let Some(header) = parts.headers.get(header::AUTHORIZATION) else {
         return match parts.extensions.get::<LocalOperator>() {
-            Some(_) => Ok(Caller::operator(app)),
+            Some(_) => Ok(Caller { language: asked.unwrap_or(app.config().language), ..Caller::operator(app) }),
             None => Err(unauthenticated(
                 "Sign in with POST /api/v1/sessions and send its token as `Authorization: Bearer`.",
             )),
@@ -128,13 +129,23 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     let rights = session
         .rights(&snapshot)
         .ok_or_else(|| unauthenticated("This user may not sign in at present; ask an administrator."))?;
-    let language = snapshot.directory.user(session.user.0).and_then(|user| user.language);
+    let language = asked.or_else(|| snapshot.directory.user(session.user.0)?.language);
     Ok(Caller {
         user: session.user,
         device: session.device,
         rights,
         language: language.unwrap_or(app.config().language),
         session: Some(hash),
+    })
+}
+
+/// The first language of `Accept-Language` that we speak: what the app shows at this moment says more than the record.
+fn asked_language(parts: &Parts) -> Option<Language> {
+    let named = parts.headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    named.split(',').find_map(|tag| match tag.split(['-', ';']).next()?.trim().to_ascii_lowercase().as_str() {
+        "es" => Some(Language::Es),
+        "en" => Some(Language::En),
+        _ => None,
     })
 }
 
