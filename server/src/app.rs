@@ -54,8 +54,9 @@ impl App {
         schema::apply(&snapshot.catalogue, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
-        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone()).await?;
-        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics: Metrics::new(), auth };
+        let metrics = Metrics::new();
+        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone()).await?;
+        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics, auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)

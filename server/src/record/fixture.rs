@@ -66,7 +66,15 @@ impl World {
         transaction.commit().await.expect("a commit");
         let live = Arc::new(Live::new(snapshot, 0));
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW_MS));
-        let writer = Writer::start(db.clone(), live.clone(), clock, Arc::new(SystemEntropy)).await.expect("a writer");
+        let writer = Writer::start(
+            db.clone(),
+            live.clone(),
+            clock,
+            Arc::new(SystemEntropy),
+            crate::platform::telemetry::metrics::Metrics::new(),
+        )
+        .await
+        .expect("a writer");
         let mut world = Self { db, live, writer, named: HashMap::new(), _folder: folder };
         world.people().await;
         world

@@ -102,7 +102,13 @@ async fn measurements_are_open_on_their_own_address_only() {
     let own = format!("http://{}", server.telemetry_address().expect("it was asked for"));
     let (status, text) = get(format!("{own}/metrics"), None).await.expect("it answers");
     assert_eq!(status, 200);
-    for name in ["cartera_head_sequence 3", "cartera_database_size_bytes ", "# EOF"] {
+    for name in [
+        "cartera_head_sequence 3",
+        "cartera_writer_mutations_total 3",
+        "cartera_outcomes_total{verdict=\"applied\"} 3",
+        "cartera_database_size_bytes ",
+        "# EOF",
+    ] {
         assert!(text.contains(name), "no {name} in:\n{text}");
     }
     assert_eq!(get(format!("{own}/readyz"), None).await.expect("it answers"), (200, "ready\n".into()));
