@@ -6,7 +6,7 @@ use axum::{Extension, Router};
 use crm::model::Model;
 
 use crate::live::{Live, Snapshot};
-use crate::platform::auth::{Auth, LocalOperator};
+use crate::platform::auth::Auth;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Db;
@@ -19,7 +19,7 @@ use crate::record::schema;
 use crate::record::write::Writer;
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
-use crate::{device, exchange, user};
+use crate::{device, exchange, model, openapi, record, user};
 
 /// Handle to the running server; cheap to clone.
 #[derive(Clone)]
@@ -54,9 +54,8 @@ impl App {
         schema::apply(&snapshot.catalogue, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
-        let metrics = Metrics::new();
-        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone()).await?;
-        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics, auth };
+        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone()).await?;
+        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics: Metrics::new(), auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -147,11 +146,6 @@ pub fn router(app: &App) -> Router {
     finish(app, routes)
 }
 
-/// The whole server for callers within the process, who act as the operator of the machine.
-pub fn operator_router(app: &App) -> Router {
-    router(app).layer(Extension(LocalOperator::new()))
-}
-
 /// What `telemetry.listen` answers: the server's health and measurements, without credentials.
 pub fn telemetry_router(app: &App) -> Router {
     finish(app, telemetry::routes::open())
@@ -159,7 +153,13 @@ pub fn telemetry_router(app: &App) -> Router {
 
 /// Every slice's routes.
 fn routes() -> Router<App> {
-    Router::new().merge(exchange::routes()).merge(user::routes::routes()).merge(device::routes())
+    Router::new()
+        .merge(exchange::routes())
+        .merge(user::routes::routes())
+        .merge(device::routes())
+        .merge(model::routes::routes())
+        .merge(openapi::routes::routes())
+        .merge(record::routes::routes())
 }
 
 /// Routes that send or receive whole files, which may take as long as they take.

@@ -6,6 +6,8 @@ pub mod demo;
 pub mod device;
 pub mod exchange;
 pub mod live;
+pub mod model;
+pub mod openapi;
 pub mod platform;
 pub mod record;
 pub mod scope;

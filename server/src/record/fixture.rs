@@ -10,24 +10,29 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::{Extension, Router};
 use crm::Fields;
-use crm::model::{Language, Model};
+use crm::model::Language;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection};
 use sync_protocol::id::RecordId;
 use sync_protocol::wire::{MutationKind, Verdict};
 use tempfile::TempDir;
-use uuid::Uuid;
+use tower::ServiceExt as _;
 
-use crate::live::{Live, Snapshot};
-use crate::platform::clock::{Clock, ManualClock};
-use crate::platform::db::Db;
-use crate::platform::entropy::SystemEntropy;
+use crate::app::App;
+use crate::platform::auth::{LocalOperator, Sessions};
+use crate::platform::clock::ManualClock;
+use crate::platform::config::Config;
+use crate::platform::entropy::SeededEntropy;
 use crate::record::read::Reader;
-use crate::record::schema;
-use crate::record::write::{Author, Change, Decision, Writer};
+use crate::record::write::{Author, Change, Decision};
 use crate::user::rights::Rights;
 
 /// 2026-11-22, noon.
@@ -35,54 +40,88 @@ pub const NOW_MS: i64 = 1_795_348_800_000;
 
 /// The company.
 pub struct World {
-    pub db: Db,
-    pub live: Arc<Live>,
-    pub writer: Writer,
+    pub app: App,
+    router: Router,
     /// Records by the name that tests know them by.
     named: HashMap<String, RecordId>,
+    made: AtomicU64,
     _folder: TempDir,
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// `null` where there is no body.
+    pub body: Value,
 }
 
 impl World {
     /// The company with the core model.
     pub async fn new() -> Self {
-        Self::with(Model::core()).await
-    }
-
-    /// The company with that model.
-    pub async fn with(model: Arc<Model>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let db = Db::open(&folder.path().join("cartera.db"), 4).await.expect("a new database");
-        let mut transaction = db.write().await.expect("nobody else writes");
-        sqlx::query(
-            "INSERT INTO tenant (only_row, id, epoch, head, cursor_key, created_ms) VALUES (1, $1, 1, 0, $1, 0)",
-        )
-        .bind(Uuid::nil())
-        .execute(&mut *transaction)
-        .await
-        .expect("an empty tenant table");
-        let snapshot = Snapshot::load(model, &mut transaction).await.expect("an empty database");
-        schema::apply(&snapshot.catalogue, &mut transaction).await.expect("views of a checked model");
-        transaction.commit().await.expect("a commit");
-        let live = Arc::new(Live::new(snapshot, 0));
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW_MS));
-        let writer = Writer::start(
-            db.clone(),
-            live.clone(),
-            clock,
-            Arc::new(SystemEntropy),
-            crate::platform::telemetry::metrics::Metrics::new(),
-        )
-        .await
-        .expect("a writer");
-        let mut world = Self { db, live, writer, named: HashMap::new(), _folder: folder };
+        let clock = Arc::new(ManualClock::at(NOW_MS));
+        let config = Config::with_data_dir(folder.path());
+        let app = App::open(config, clock, Arc::new(SeededEntropy::new(7))).await.expect("an empty folder opens");
+        let router = crate::app::router(&app);
+        let mut world = Self { app, router, named: HashMap::new(), made: AtomicU64::new(0), _folder: folder };
         world.people().await;
         world
     }
 
+    /// Lays an overlay over the model.
+    pub async fn overlay(&self, yaml: &str) {
+        crate::model::apply::apply(&self.app, "test", yaml, false).await.expect("a sound overlay");
+    }
+
+    /// Asks over HTTP: as the user of that name, or as the operator where it is empty.
+    pub async fn ask(&self, who: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.ask_with(who, method, path, body, &[]).await
+    }
+
+    /// Asks with more headers.
+    pub async fn ask_with(
+        &self,
+        who: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let router = if who.is_empty() {
+            self.router.clone().layer(Extension(LocalOperator::new()))
+        } else {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token(who).await));
+            self.router.clone()
+        };
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let answer = router.oneshot(request.body(body).expect("a request")).await.expect("routers answer");
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.expect("a whole body").to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn token(&self, who: &str) -> String {
+        let mut transaction = self.app.db().write().await.expect("nobody else writes");
+        let auth = &self.app.config().auth;
+        let session = Sessions::open(&mut transaction, self.id(who), None, auth, NOW_MS, self.app.entropy()).await;
+        transaction.commit().await.expect("a commit");
+        session.expect("a session").token
+    }
+
     async fn people(&mut self) {
         for role in ["admin", "sales_manager", "sales_rep"] {
-            self.make("role", role, json!({ "name": role, "key": role })).await;
+            let id = self.app.directory().role_by_key(role).expect("a core role");
+            self.named.insert(role.to_owned(), RecordId(id));
         }
         self.make("territory", "Iberia", json!({ "name": "Iberia" })).await;
         for area in ["Norte", "Sur"] {
@@ -108,6 +147,13 @@ impl World {
         self.make("account", "Acme", json!({ "name": "Acme" })).await;
     }
 
+    /// An id that no record has; later ones are larger.
+    pub fn new_id(&self) -> RecordId {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let id = uuid::Builder::from_unix_timestamp_millis(NOW_MS.unsigned_abs() + number, &[7; 10]).into_uuid();
+        RecordId(id)
+    }
+
     /// The record that tests know as `name`.
     pub fn id(&self, name: &str) -> RecordId {
         self.named[name]
@@ -115,7 +161,7 @@ impl World {
 
     /// Makes a record as the operator and remembers it as `name`.
     pub async fn make(&mut self, entity: &str, name: &str, fields: Value) -> RecordId {
-        let id = RecordId(next_id());
+        let id = self.new_id();
         let decision = self.write(MutationKind::Create, entity, id, fields).await;
         assert_eq!(decision.verdict, Verdict::Applied, "{entity} {name}: {:?}", decision.reason);
         self.named.insert(name.to_owned(), id);
@@ -147,26 +193,26 @@ impl World {
 
     async fn write(&self, kind: MutationKind, entity: &str, record: RecordId, set: Value) -> Decision {
         let set: Fields = serde_json::from_value(set).expect("an object");
-        let rights = Arc::new(Rights::of_operator(&self.live.snapshot().catalogue));
+        let rights = Arc::new(Rights::of_operator(&self.app.catalogue()));
         let author = Author { user: None, device: 0, rights, language: Language::En };
         let change = Change { kind, entity: entity.to_owned(), record, base: None, set, ops: Vec::new() };
-        let mut decisions = self.writer.write(author, vec![change], true).await.expect("the writer is up");
+        let mut decisions = self.app.writer().write(author, vec![change], true).await.expect("the writer is up");
         decisions.pop().expect("one change has one decision")
     }
 
     /// What the user of that name may do.
     pub fn rights(&self, user: &str) -> Arc<Rights> {
-        self.live.snapshot().rights_of(self.id(user).0).expect("the user may sign in")
+        self.app.live().snapshot().rights_of(self.id(user).0).expect("the user may sign in")
     }
 
     /// Reads as the user of that name.
     pub fn reader(&self, user: &str) -> Reader {
-        Reader::new(self.live.snapshot().catalogue, self.rights(user), NOW_MS)
+        Reader::new(self.app.catalogue(), self.rights(user), NOW_MS)
     }
 
     /// A connection to read on.
     pub async fn connection(&self) -> PoolConnection<Sqlite> {
-        self.db.readers().acquire().await.expect("a reader")
+        self.app.db().readers().acquire().await.expect("a reader")
     }
 
     /// The one value that a statement gives, as text.
@@ -178,12 +224,4 @@ impl World {
 
 async fn value(connection: &mut SqliteConnection, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(connection).await.expect("one value")
-}
-
-/// Ids that ascend in the order in which they are made, as those of one clock do.
-fn next_id() -> Uuid {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let number = LAST.fetch_add(1, Ordering::Relaxed);
-    uuid::Builder::from_unix_timestamp_millis(NOW_MS.unsigned_abs() + number, &[7; 10]).into_uuid()
 }

@@ -78,11 +78,7 @@ impl Metrics {
         let mutations = Counter::default();
         registry.register("writer_mutations", "Changes that the writer decided", mutations.clone());
         let outcomes = Family::default();
-        registry.register(
-            "outcomes",
-            "Answers to changes by verdict; those of imports are not among them",
-            Family::clone(&outcomes),
-        );
+        registry.register("outcomes", "Decided changes by verdict", Family::clone(&outcomes));
         let exchange_rows = Counter::default();
         registry.register("exchange_rows", "Operations sent to devices", exchange_rows.clone());
         let exchange_bytes = Counter::default();
@@ -129,7 +125,7 @@ impl Metrics {
         self.0.mutations.inc_by(mutations);
     }
 
-    /// Counts the answer to a change.
+    /// Counts a decided change.
     pub fn outcome(&self, verdict: Verdict) {
         let verdict = match verdict {
             Verdict::Applied => "applied",

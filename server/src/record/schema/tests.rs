@@ -57,9 +57,9 @@ async fn a_model_in_force_twice_changes_nothing_and_an_overlay_only_its_own() {
     let yaml = "entity: opportunity\nfields:\n  region: {type: text, labels: {es: Región, en: Region}}\n";
     let overlay = Overlay { name: "region".into(), yaml: yaml.into() };
     let wider = Arc::new(Model::build(&[overlay]).expect("a sound overlay"));
-    let mut transaction = world.db.write().await.expect("nobody else writes");
+    let mut transaction = world.app.db().write().await.expect("nobody else writes");
 
-    let same = apply(&world.live.snapshot().catalogue, &mut transaction).await.expect("views");
+    let same = apply(&world.app.catalogue(), &mut transaction).await.expect("views");
     assert!(same.is_empty(), "{same:?}");
     let catalogue = Catalogue::load(wider, &mut transaction).await.expect("codes");
     let changed = apply(&catalogue, &mut transaction).await.expect("views");
@@ -70,8 +70,8 @@ async fn a_model_in_force_twice_changes_nothing_and_an_overlay_only_its_own() {
 #[tokio::test]
 async fn what_the_model_no_longer_wants_is_dropped() {
     let world = World::new().await;
-    let mut transaction = world.db.write().await.expect("nobody else writes");
+    let mut transaction = world.app.db().write().await.expect("nobody else writes");
     sqlx::query("CREATE VIEW v_relic AS SELECT 1 AS one").execute(&mut *transaction).await.expect("a view");
-    let changed = apply(&world.live.snapshot().catalogue, &mut transaction).await.expect("views");
+    let changed = apply(&world.app.catalogue(), &mut transaction).await.expect("views");
     assert_eq!(changed, Changed { made: vec![], dropped: vec!["v_relic".into()] });
 }

@@ -18,7 +18,6 @@ use crate::live::{Live, Snapshot};
 use crate::platform::clock::Clock;
 use crate::platform::db::Db;
 use crate::platform::entropy::Entropy;
-use crate::platform::telemetry::metrics::Metrics;
 use crate::user::rights::Rights;
 
 /// How many changes one commit gathers at the most; what waits beyond them goes into the next.
@@ -102,7 +101,6 @@ pub(super) enum Job {
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
     commits: watch::Receiver<Commit>,
-    metrics: Metrics,
 }
 
 /// Keeps the writer from writing records until it is dropped.
@@ -121,17 +119,14 @@ impl Writer {
         live: Arc<Live>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        metrics: Metrics,
     ) -> Result<Self, sqlx::Error> {
         let last_num: (i64,) =
             sqlx::query_as("SELECT coalesce(max(num), 0) FROM record").fetch_one(db.readers()).await?;
         let (jobs, queue) = mpsc::channel(QUEUE_LENGTH);
         let (done, commits) = watch::channel(Commit::default());
-        let last_num = last_num.0;
-        let devices = HashMap::new();
-        let task = Task { db, live, clock, entropy, metrics: metrics.clone(), last_num, devices, done };
+        let task = Task { db, live, clock, entropy, last_num: last_num.0, devices: HashMap::new(), done };
         tokio::spawn(task.run(queue));
-        Ok(Self { jobs, commits, metrics })
+        Ok(Self { jobs, commits })
     }
 
     /// Decides a device's mutations, each with its own outcome; those that were decided before are answered from what
@@ -147,11 +142,7 @@ impl Writer {
     ) -> Result<Vec<Outcome>, PushError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Push(Push { author, mutations, acknowledged }, reply)).await?;
-        let outcomes = answer.await.map_err(|_| WriteError::Stopped)??;
-        for outcome in &outcomes {
-            self.metrics.outcome(outcome.verdict);
-        }
-        Ok(outcomes)
+        answer.await.map_err(|_| WriteError::Stopped)?
     }
 
     /// Decides changes in order; with `atomic`, all are done or none. Returns when all of it is durable.
@@ -161,11 +152,7 @@ impl Writer {
     pub async fn write(&self, author: Author, changes: Vec<Change>, atomic: bool) -> Result<Vec<Decision>, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Write { author, changes, atomic, reply }).await?;
-        let decisions = answer.await.map_err(|_| WriteError::Stopped)??;
-        for decision in &decisions {
-            self.metrics.outcome(decision.verdict);
-        }
-        Ok(decisions)
+        answer.await.map_err(|_| WriteError::Stopped)?
     }
 
     /// Begins one transaction for many changes, such as an import; every other writer waits until it ends.
@@ -212,7 +199,6 @@ struct Task {
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    metrics: Metrics,
     last_num: i64,
     /// Devices that pushed since the start.
     devices: HashMap<i64, DeviceState>,
@@ -279,7 +265,6 @@ impl Task {
         self.last_num = unit.last_num;
         self.devices = unit.devices;
         self.live.publish(unit.snapshot, unit.head);
-        self.metrics.commit(commit.changes as u64);
         self.done.send_replace(Commit { head: unit.head, ..commit });
         Ok(())
     }

@@ -1,6 +1,3 @@
-use std::sync::Arc;
-
-use crm::model::{Model, Overlay};
 use serde_json::json;
 
 use crate::record::fixture::World;
@@ -64,8 +61,8 @@ entity: opportunity
 permissions:
   sales_rep: {create: true, read: team, update: own, fields: [name, account, owner, team, territory]}
 ";
-    let overlay = Overlay { name: "brief".into(), yaml: yaml.into() };
-    let mut world = World::with(Arc::new(Model::build(&[overlay]).expect("a sound overlay"))).await;
+    let mut world = World::new().await;
+    world.overlay(yaml).await;
     world.deal("Dique", Some("ana"), json!({ "description": "quiebra" })).await;
     assert_eq!(found(&world, "mar", "quiebra").await, ["Dique"]);
     assert!(found(&world, "ana", "quiebra").await.is_empty());

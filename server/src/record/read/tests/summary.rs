@@ -61,7 +61,7 @@ async fn records_without_the_value_are_a_group_of_their_own_at_the_end() {
 async fn a_sum_beyond_every_number_is_told_and_not_rounded() {
     let world = money_of(&[("ana", 1, "EUR"), ("ana", 1, "EUR"), ("bea", 5, "EUR")]).await;
     // The model keeps single amounts far below; this many records would take a test too long.
-    let mut transaction = world.db.write().await.expect("nobody else writes");
+    let mut transaction = world.app.db().write().await.expect("nobody else writes");
     sqlx::query("UPDATE record SET body = json_set(body, '$.amount.minor', $1) WHERE owner = $2 AND body ->> 'amount' IS NOT NULL")
         .bind(i64::MAX)
         .bind(world.id("ana").0)

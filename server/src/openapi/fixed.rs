@@ -1,0 +1,20 @@
+//! The routes that are there whatever the model says: each slice describes its own beside their handlers.
+
+use utoipa::OpenApi as _;
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+
+use crate::{model, record};
+
+/// What all slices say of their fixed routes.
+pub(super) fn fixed() -> OpenApi {
+    let info = InfoBuilder::new().title("Cartera").version(env!("CARGO_PKG_VERSION")).description(Some(
+        "The records of one tenant, as the caller's role may see and change them. `docs/rest.md` is the guide.",
+    ));
+    let mut all = OpenApiBuilder::new().info(info.build()).build();
+    for slice in
+        [record::routes::Described::openapi(), model::routes::Described::openapi(), super::routes::Described::openapi()]
+    {
+        all.merge(slice);
+    }
+    all
+}
