@@ -6,7 +6,7 @@ use axum::{Extension, Router};
 use crm::model::Model;
 
 use crate::live::{Live, Snapshot};
-use crate::platform::auth::Auth;
+use crate::platform::auth::{Auth, LocalOperator};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Db;
@@ -54,8 +54,9 @@ impl App {
         schema::apply(&snapshot.catalogue, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
-        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone()).await?;
-        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics: Metrics::new(), auth };
+        let metrics = Metrics::new();
+        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone()).await?;
+        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics, auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -144,6 +145,11 @@ pub fn router(app: &App) -> Router {
     let timed = http::with_timeout(routes(), app.config().http.request_timeout);
     let routes = timed.merge(untimed_routes()).merge(telemetry::routes::guarded());
     finish(app, routes)
+}
+
+/// The whole server for callers within the process, who act as the operator of the machine.
+pub fn operator_router(app: &App) -> Router {
+    router(app).layer(Extension(LocalOperator::new()))
 }
 
 /// What `telemetry.listen` answers: the server's health and measurements, without credentials.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
-use axum::{Extension, Router};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -19,8 +19,7 @@ use tower::ServiceExt;
 
 use super::Context;
 use super::output::Failure;
-use crate::app::App;
-use crate::platform::auth::LocalOperator;
+use crate::app::{App, operator_router};
 use crate::platform::clock::SystemClock;
 use crate::platform::entropy::SystemEntropy;
 use crate::serve::data_folder::{DataFolder, DataFolderError, socket_path};
@@ -46,7 +45,7 @@ impl LocalApi {
         match DataFolder::lock(&config.data_dir) {
             Ok(folder) => {
                 let app = App::open(config.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
-                let router = crate::app::router(&app).layer(Extension(LocalOperator::new()));
+                let router = operator_router(&app);
                 Ok(Self(Way::InProcess { app, router, _folder: folder }))
             }
             Err(DataFolderError::InUse { .. }) => Ok(Self(Way::Socket(socket_path(&config.data_dir)))),

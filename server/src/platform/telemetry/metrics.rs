@@ -78,7 +78,11 @@ impl Metrics {
         let mutations = Counter::default();
         registry.register("writer_mutations", "Changes that the writer decided", mutations.clone());
         let outcomes = Family::default();
-        registry.register("outcomes", "Decided changes by verdict", Family::clone(&outcomes));
+        registry.register(
+            "outcomes",
+            "Answers to changes by verdict; those of imports are not among them",
+            Family::clone(&outcomes),
+        );
         let exchange_rows = Counter::default();
         registry.register("exchange_rows", "Operations sent to devices", exchange_rows.clone());
         let exchange_bytes = Counter::default();
@@ -125,7 +129,7 @@ impl Metrics {
         self.0.mutations.inc_by(mutations);
     }
 
-    /// Counts a decided change.
+    /// Counts the answer to a change.
     pub fn outcome(&self, verdict: Verdict) {
         let verdict = match verdict {
             Verdict::Applied => "applied",

@@ -18,6 +18,7 @@ use crate::live::{Live, Snapshot};
 use crate::platform::clock::Clock;
 use crate::platform::db::Db;
 use crate::platform::entropy::Entropy;
+use crate::platform::telemetry::metrics::Metrics;
 use crate::user::rights::Rights;
 
 /// How many changes one commit gathers at the most; what waits beyond them goes into the next.
@@ -101,6 +102,7 @@ pub(super) enum Job {
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
     commits: watch::Receiver<Commit>,
+    metrics: Metrics,
 }
 
 /// Keeps the writer from writing records until it is dropped.
@@ -119,14 +121,17 @@ impl Writer {
         live: Arc<Live>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        metrics: Metrics,
     ) -> Result<Self, sqlx::Error> {
         let last_num: (i64,) =
             sqlx::query_as("SELECT coalesce(max(num), 0) FROM record").fetch_one(db.readers()).await?;
         let (jobs, queue) = mpsc::channel(QUEUE_LENGTH);
         let (done, commits) = watch::channel(Commit::default());
-        let task = Task { db, live, clock, entropy, last_num: last_num.0, devices: HashMap::new(), done };
+        let last_num = last_num.0;
+        let devices = HashMap::new();
+        let task = Task { db, live, clock, entropy, metrics: metrics.clone(), last_num, devices, done };
         tokio::spawn(task.run(queue));
-        Ok(Self { jobs, commits })
+        Ok(Self { jobs, commits, metrics })
     }
 
     /// Decides a device's mutations, each with its own outcome; those that were decided before are answered from what
@@ -142,7 +147,11 @@ impl Writer {
     ) -> Result<Vec<Outcome>, PushError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Push(Push { author, mutations, acknowledged }, reply)).await?;
-        answer.await.map_err(|_| WriteError::Stopped)?
+        let outcomes = answer.await.map_err(|_| WriteError::Stopped)??;
+        for outcome in &outcomes {
+            self.metrics.outcome(outcome.verdict);
+        }
+        Ok(outcomes)
     }
 
     /// Decides changes in order; with `atomic`, all are done or none. Returns when all of it is durable.
@@ -152,7 +161,11 @@ impl Writer {
     pub async fn write(&self, author: Author, changes: Vec<Change>, atomic: bool) -> Result<Vec<Decision>, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Write { author, changes, atomic, reply }).await?;
-        answer.await.map_err(|_| WriteError::Stopped)?
+        let decisions = answer.await.map_err(|_| WriteError::Stopped)??;
+        for decision in &decisions {
+            self.metrics.outcome(decision.verdict);
+        }
+        Ok(decisions)
     }
 
     /// Begins one transaction for many changes, such as an import; every other writer waits until it ends.
@@ -199,6 +212,7 @@ struct Task {
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    metrics: Metrics,
     last_num: i64,
     /// Devices that pushed since the start.
     devices: HashMap<i64, DeviceState>,
@@ -265,6 +279,7 @@ impl Task {
         self.last_num = unit.last_num;
         self.devices = unit.devices;
         self.live.publish(unit.snapshot, unit.head);
+        self.metrics.commit(commit.changes as u64);
         self.done.send_replace(Commit { head: unit.head, ..commit });
         Ok(())
     }

@@ -1,0 +1,12 @@
+//! What every slice stands on, as callers meet it: who may come in, how the server starts and stops, its command.
+
+mod command;
+mod devices;
+mod listeners;
+mod passwords;
+mod routes_need_credentials;
+mod sessions;
+mod shutdown;
+mod support;
+mod telemetry;
+mod users;

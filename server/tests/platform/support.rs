@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use cartera_server::app::{App, operator_router, router};
+use cartera_server::platform::clock::ManualClock;
+use cartera_server::platform::config::Config;
+use cartera_server::platform::entropy::SeededEntropy;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub const PASSWORD: &str = "una contraseña larga";
+pub const NOW_MS: i64 = 1_790_000_000_000;
+
+/// The configuration of tests: hashing costs as little as is allowed.
+pub fn config(folder: &TempDir) -> Config {
+    let mut config = Config::with_data_dir(folder.path().join("data"));
+    config.auth.password_memory_kib = 19_456;
+    config.auth.password_passes = 2;
+    config.listen = ([127, 0, 0, 1], 0).into();
+    config
+}
+
+/// A server without a network, on a clock that stands still.
+pub struct World {
+    pub app: App,
+    pub clock: Arc<ManualClock>,
+    pub folder: TempDir,
+    network: Router,
+    operator: Router,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("(no problem)")
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("data")).expect("the folder is ours");
+        Self::open(folder, NOW_MS, 1).await
+    }
+
+    /// The same data, in a server that was started anew.
+    pub async fn restart(self) -> Self {
+        let now_ms = cartera_server::platform::clock::Clock::now_ms(self.clock.as_ref());
+        self.app.close().await;
+        Self::open(self.folder, now_ms, 2).await
+    }
+
+    async fn open(folder: TempDir, now_ms: i64, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::at(now_ms));
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let app = App::open(config(&folder), clock.clone(), entropy).await.expect("an empty folder opens");
+        Self { network: router(&app), operator: operator_router(&app), app, clock, folder }
+    }
+
+    pub async fn as_operator(&self, method: Method, path: &str, body: Value) -> Answer {
+        send(&self.operator, method, path, None, body).await
+    }
+
+    pub async fn send(&self, token: Option<&str>, method: Method, path: &str, body: Value) -> Answer {
+        send(&self.network, method, path, token, body).await
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(Some(token), Method::GET, path, Value::Null).await
+    }
+
+    /// Adds a user with [`PASSWORD`]; her record's id.
+    pub async fn add_user(&self, email: &str, role: &str) -> String {
+        let person = json!({ "email": email, "role": role, "password": PASSWORD });
+        let added = self.as_operator(Method::POST, "/api/v1/users", person).await.expect(201);
+        added["user"].as_str().expect("an id").to_owned()
+    }
+
+    pub async fn try_sign_in(&self, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password });
+        self.send(None, Method::POST, "/api/v1/sessions", body).await
+    }
+
+    /// Signs in with [`PASSWORD`]; the token.
+    pub async fn sign_in(&self, email: &str) -> String {
+        let session = self.try_sign_in(email, PASSWORD).await.expect(201);
+        session["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Enrols a device with [`PASSWORD`]; its id and token.
+    pub async fn enrol(&self, email: &str) -> (String, String) {
+        let body = json!({ "email": email, "password": PASSWORD, "name": "Móvil de Ana", "platform": "test" });
+        let enrolled = self.send(None, Method::POST, "/api/v1/devices", body).await.expect(201);
+        let text = |key: &str| enrolled[key].as_str().expect("text").to_owned();
+        (text("device"), text("token"))
+    }
+}
+
+async fn send(router: &Router, method: Method, path: &str, token: Option<&str>, body: Value) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = match body {
+        Value::Null => request.body(Body::empty()),
+        body => request.header("content-type", "application/json").body(Body::from(body.to_string())),
+    };
+    let response = router.clone().oneshot(request.expect("a request")).await.expect("a router does not fail");
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.expect("a whole body").to_bytes();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Answer { status: parts.status, headers: parts.headers, body }
+}
