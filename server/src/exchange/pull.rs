@@ -250,9 +250,10 @@ impl Puller<'_> {
         let mut until = head;
         let mut events: HashMap<Uuid, Event> = HashMap::new();
 
+        // The `+` keeps the planner on the index of the sequence: by entity it would sort all that is left for each page.
         let rows: Vec<Row> = sqlx::query_as(sql(format!(
             "SELECT {COLUMNS} FROM record AS r
-             WHERE r.seq > $1 AND r.entity IN (SELECT value FROM json_each($2)) ORDER BY r.seq LIMIT {ROWS_PER_READ}"
+             WHERE r.seq > $1 AND +r.entity IN (SELECT value FROM json_each($2)) ORDER BY r.seq LIMIT {ROWS_PER_READ}"
         )))
         .bind(position)
         .bind(Json(&whole_entities))
@@ -266,7 +267,7 @@ impl Puller<'_> {
 
         let rows: Vec<(Uuid, i64)> = sqlx::query_as(sql(format!(
             "SELECT id, seq FROM tombstone
-             WHERE seq > $1 AND entity IN (SELECT value FROM json_each($2)) ORDER BY seq LIMIT {ROWS_PER_READ}"
+             WHERE seq > $1 AND +entity IN (SELECT value FROM json_each($2)) ORDER BY seq LIMIT {ROWS_PER_READ}"
         )))
         .bind(position)
         .bind(Json(&whole_entities))
@@ -279,8 +280,11 @@ impl Puller<'_> {
 
         let rows = sqlx::query(sql(format!(
             "SELECT e.record, e.seq AS entry_seq, e.entered, e.state, {COLUMNS}
-             FROM scope_entry AS e LEFT JOIN record AS r ON r.id = e.record
-             WHERE e.scope IN (SELECT value FROM json_each($2)) AND e.seq > $1 ORDER BY e.seq LIMIT {ROWS_PER_READ}"
+             FROM (
+                 SELECT record, seq, entered, state FROM scope_entry
+                 WHERE scope IN (SELECT value FROM json_each($2)) AND seq > $1 ORDER BY seq LIMIT {ROWS_PER_READ}
+             ) AS e LEFT JOIN record AS r ON r.id = e.record
+             ORDER BY e.seq"
         )))
         .bind(position)
         .bind(Json(&cursor.scopes))
