@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, Router};
 use crm::model::Model;
+use tokio::sync::watch;
 
 use crate::live::{Live, Snapshot};
 use crate::platform::auth::{Auth, LocalOperator};
@@ -16,7 +17,7 @@ use crate::platform::telemetry;
 use crate::platform::telemetry::metrics::Metrics;
 use crate::record::catalogue::Catalogue;
 use crate::record::schema;
-use crate::record::write::Writer;
+use crate::record::write::{Commit, Writer};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
 use crate::{device, exchange, model, openapi, record, user};
@@ -56,6 +57,7 @@ impl App {
         let live = Arc::new(Live::new(snapshot, head));
         let metrics = Metrics::new();
         let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone()).await?;
+        tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics, auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
@@ -176,4 +178,13 @@ fn untimed_routes() -> Router<App> {
 fn finish(app: &App, routes: Router<App>) -> Router {
     let limit = Extension(BodyLimit(app.config().limits.body_bytes));
     http::layers(routes.with_state(app.clone()).layer(limit), app.metrics().clone())
+}
+
+/// Looks after each commit whether the database's log has grown; ends with the writer.
+async fn keep_log_short(db: Db, mut commits: watch::Receiver<Commit>) {
+    while commits.changed().await.is_ok() {
+        if let Err(error) = db.checkpoint_when_due().await {
+            tracing::warn!(%error, "could not copy the database's log back; it grows until the next commit");
+        }
+    }
 }

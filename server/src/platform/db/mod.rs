@@ -2,15 +2,17 @@
 
 pub mod dialect;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
-/// A write-ahead log that grew past this many pages is copied back into the database file in the background.
-const CHECKPOINT_AFTER_PAGES: i64 = 4_000;
+/// A write-ahead log that grew past this is copied back into the database file in the background. A copy touches each
+/// changed page once, however often it changed, so a longer log means less to copy; a shorter one means less disk.
+const CHECKPOINT_AFTER_BYTES: u64 = 16 << 20;
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,7 @@ pub enum OpenError {
 pub struct Db {
     writer: SqlitePool,
     readers: SqlitePool,
+    log: Arc<PathBuf>,
 }
 
 impl Db {
@@ -80,7 +83,9 @@ impl Db {
             .connect_with(options.pragma("query_only", "ON").pragma("cache_size", "-4096"))
             .await
             .map_err(connect)?;
-        Ok(Self { writer, readers })
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        Ok(Self { writer, readers, log: Arc::new(log.into()) })
     }
 
     /// Connections that read a snapshot and never wait for the writer.
@@ -101,19 +106,12 @@ impl Db {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn checkpoint(&self) -> Result<(), sqlx::Error> {
-        let mut connection = self.readers.acquire().await?;
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *connection).await?;
+    pub async fn checkpoint_when_due(&self) -> Result<(), sqlx::Error> {
+        let length = std::fs::metadata(self.log.as_path()).map_or(0, |log| log.len());
+        if length > CHECKPOINT_AFTER_BYTES {
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&self.readers).await?;
+        }
         Ok(())
-    }
-
-    /// Whether the write-ahead log at `path` is long enough for [`Self::checkpoint`] to be worth it.
-    #[must_use]
-    pub fn wants_checkpoint(path: &Path) -> bool {
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
-        std::fs::metadata(wal)
-            .is_ok_and(|file| i64::try_from(file.len()).unwrap_or(i64::MAX) / 4096 > CHECKPOINT_AFTER_PAGES)
     }
 
     /// Closes every connection, the log copied back.
