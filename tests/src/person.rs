@@ -1,0 +1,89 @@
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::answer::{Answer, agent, read};
+use crate::company::PASSWORD;
+
+/// Somebody who is signed in, without a device: the REST API.
+#[derive(Clone, Debug)]
+pub struct Person {
+    agent: Agent,
+    url: String,
+    token: String,
+    /// The user record.
+    pub user: String,
+}
+
+impl Person {
+    #[track_caller]
+    pub(crate) fn sign_in(url: &str, email: &str) -> Self {
+        let agent = agent();
+        let mut person = Self { agent, url: url.to_owned(), token: String::new(), user: String::new() };
+        let session = person.post("/api/v1/sessions", &json!({"email": email, "password": PASSWORD})).ok();
+        person.token = session["token"].as_str().expect("a session has a token").to_owned();
+        person.user = session["user"].as_str().expect("a session is somebody's").to_owned();
+        person
+    }
+
+    /// `GET`; what a query holds has to be percent-encoded.
+    #[track_caller]
+    #[must_use]
+    pub fn get(&self, path: &str) -> Answer {
+        let request = self.agent.get(format!("{}{path}", self.url)).header("authorization", self.bearer());
+        read(request.call()).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// `POST` of JSON.
+    #[track_caller]
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        if !self.token.is_empty() {
+            request = request.header("authorization", self.bearer());
+        }
+        read(request.send(body.to_string())).unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// `PATCH` of JSON.
+    #[track_caller]
+    #[must_use]
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        let request = self.agent.patch(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let answer = read(request.header("authorization", self.bearer()).send(body.to_string()));
+        answer.unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
+    }
+
+    /// `DELETE`.
+    #[track_caller]
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Answer {
+        let request = self.agent.delete(format!("{}{path}", self.url)).header("authorization", self.bearer());
+        read(request.call()).unwrap_or_else(|error| panic!("DELETE {path}: {error}"))
+    }
+
+    /// Makes a record; returns its id.
+    #[track_caller]
+    #[must_use]
+    pub fn create(&self, entity: &str, fields: &Value) -> String {
+        let made = self.post(&format!("/api/v1/{entity}"), &json!({"fields": fields})).ok();
+        made["id"].as_str().expect("a new record has an id").to_owned()
+    }
+
+    /// Sets fields of a record, whatever they hold now.
+    #[track_caller]
+    pub fn set(&self, entity: &str, id: &str, fields: &Value) {
+        let _ = self.patch(&format!("/api/v1/{entity}/{id}"), &json!({"set": fields})).ok();
+    }
+
+    /// How many records of an entity this person sees.
+    #[track_caller]
+    #[must_use]
+    pub fn count(&self, entity: &str) -> u64 {
+        let summary = self.get(&format!("/api/v1/{entity}/summary")).ok();
+        summary["count"].as_u64().unwrap_or_else(|| panic!("a summary counts: {summary}"))
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+}
