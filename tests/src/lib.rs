@@ -3,7 +3,10 @@
 //!
 //! A story stops where its world does not answer as it should, so everything here panics with what was asked and what
 //! came, at the story's own line. Whatever is started ends, and whatever is written goes, when its value is dropped.
-#![expect(clippy::missing_panics_doc, reason = "the module's own text says when: everything here is a test's assertion")]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "the module's own text says when: everything here is a test's assertion"
+)]
 
 mod answer;
 mod command;

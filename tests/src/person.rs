@@ -17,11 +17,10 @@ pub struct Person {
 impl Person {
     #[track_caller]
     pub(crate) fn sign_in(url: &str, email: &str) -> Self {
-        let agent = agent();
-        let mut person = Self { agent, url: url.to_owned(), token: String::new(), user: String::new() };
+        let mut person = Self { agent: agent(), url: url.to_owned(), token: String::new(), user: String::new() };
         let session = person.post("/api/v1/sessions", &json!({"email": email, "password": PASSWORD})).ok();
-        person.token = session["token"].as_str().expect("a session has a token").to_owned();
-        person.user = session["user"].as_str().expect("a session is somebody's").to_owned();
+        let text = |key: &str| session[key].as_str().unwrap_or_else(|| panic!("{key} in {session}")).to_owned();
+        (person.token, person.user) = (text("token"), text("user"));
         person
     }
 
@@ -81,6 +80,12 @@ impl Person {
     pub fn count(&self, entity: &str) -> u64 {
         let summary = self.get(&format!("/api/v1/{entity}/summary")).ok();
         summary["count"].as_u64().unwrap_or_else(|| panic!("a summary counts: {summary}"))
+    }
+
+    /// The session's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     fn bearer(&self) -> String {

@@ -60,10 +60,14 @@ impl Pulled {
     /// The ids of an entity's records that were put, sorted.
     #[must_use]
     pub fn put(&self, wanted: &str) -> Vec<String> {
-        let mut ids: Vec<String> = self.operations.iter().filter_map(|operation| match operation {
-            Operation::Put { entity, id, .. } if entity == wanted => Some(id.to_string()),
-            _ => None,
-        }).collect();
+        let mut ids: Vec<String> = self
+            .operations
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::Put { entity, id, .. } if entity == wanted => Some(id.to_string()),
+                _ => None,
+            })
+            .collect();
         ids.sort();
         ids.dedup();
         ids
@@ -72,10 +76,14 @@ impl Pulled {
     /// The records that left, sorted.
     #[must_use]
     pub fn exits(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.operations.iter().filter_map(|operation| match operation {
-            Operation::Exit { id, .. } => Some(id.to_string()),
-            _ => None,
-        }).collect();
+        let mut ids: Vec<String> = self
+            .operations
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::Exit { id, .. } => Some(id.to_string()),
+                _ => None,
+            })
+            .collect();
         ids.sort();
         ids
     }

@@ -14,7 +14,7 @@ use crate::company::{ADMIN, PASSWORD};
 use crate::{Device, Person, Phone};
 
 /// How long a server may take until it is ready, on a machine that has much else to do.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// A server on a data folder of its own, with one administrator.
 #[derive(Debug)]
