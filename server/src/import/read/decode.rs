@@ -76,11 +76,7 @@ pub(super) struct Utf8Reader<R> {
 impl<R: Read> Utf8Reader<R> {
     /// Drops a byte-order mark.
     pub(super) fn new(inner: R, encoding: &'static Encoding) -> Self {
-        let decoder = if encoding == UTF_8 {
-            encoding.new_decoder_with_bom_removal()
-        } else {
-            encoding.new_decoder()
-        };
+        let decoder = if encoding == UTF_8 { encoding.new_decoder_with_bom_removal() } else { encoding.new_decoder() };
         Self {
             inner,
             decoder,

@@ -132,7 +132,9 @@ impl Damage {
             Self::Empty => "nothing is in it; check that the right file was chosen".into(),
             Self::UnknownFormat => "it is no CSV, XLSX or vCard file; save it as one of these".into(),
             Self::UnknownEncoding(label) => format!("there is no encoding “{label}”; try utf-8 or windows-1252"),
-            Self::OpenQuote => "the quotation mark that opens a cell here is never closed; close it or double it".into(),
+            Self::OpenQuote => {
+                "the quotation mark that opens a cell here is never closed; close it or double it".into()
+            }
             Self::RowTooLarge => "this row is larger than 4 MiB; look for a quotation mark that is never closed".into(),
             Self::RepeatedColumn(name) => format!("two columns are called “{name}”; rename one of them"),
             Self::TooManyColumns(count) => format!("{count} columns are too many; at most 1,000 are read"),

@@ -87,8 +87,7 @@ pub fn survey(file: &mut File, options: &ReadOptions) -> Result<Survey, ReadErro
 
 /// The decimal mark of a number that can be read in one way only: `1.100,04`, `12,5`, `0.125`, but not `1.234`.
 fn decimal_mark(text: &str) -> Option<DecimalMark> {
-    let number: String =
-        text.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect();
+    let number: String = text.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     // A currency code at most: longer text with digits in it is no number.
     if letters > 3 || !number.starts_with(|c: char| c.is_ascii_digit()) {

@@ -27,8 +27,20 @@ pub const COLUMNS: &[&str] = &[
 
 /// Properties about the card and not about the person.
 const HOUSEKEEPING: [&str; 14] = [
-    "VERSION", "PRODID", "REV", "SORT-STRING", "PROFILE", "SOURCE", "KIND", "CLIENTPIDMAP", "X-ABUID", "X-ABLABEL",
-    "X-ABADR", "X-MS-OL-DESIGN", "X-MS-OL-DEFAULT-POSTAL-ADDRESS", "MAILER",
+    "VERSION",
+    "PRODID",
+    "REV",
+    "SORT-STRING",
+    "PROFILE",
+    "SOURCE",
+    "KIND",
+    "CLIENTPIDMAP",
+    "X-ABUID",
+    "X-ABLABEL",
+    "X-ABADR",
+    "X-MS-OL-DESIGN",
+    "X-MS-OL-DEFAULT-POSTAL-ADDRESS",
+    "MAILER",
 ];
 
 /// Types that say how a number or an address is reached and not what it is for.
@@ -202,9 +214,10 @@ impl Reading<'_> {
 
     /// The label that a person gave, else the types.
     fn label(&self, property: &Property) -> Option<String> {
-        let own = property.group.as_ref().and_then(|group| {
-            self.of("X-ABLABEL").find(|label| label.group.as_ref() == Some(group))
-        });
+        let own = property
+            .group
+            .as_ref()
+            .and_then(|group| self.of("X-ABLABEL").find(|label| label.group.as_ref() == Some(group)));
         if let Some(own) = own {
             return Some(apple_label(&text(&own.value, self.version)));
         }
@@ -232,9 +245,13 @@ impl Reading<'_> {
             });
             let country = apple_country.map_or_else(|| parts[6].clone(), |hint| hint.value.trim().to_uppercase());
             let mut address = Map::new();
-            for (key, value) in
-                [("street", &street), ("city", &parts[3]), ("region", &parts[4]), ("postcode", &parts[5]), ("country", &country)]
-            {
+            for (key, value) in [
+                ("street", &street),
+                ("city", &parts[3]),
+                ("region", &parts[4]),
+                ("postcode", &parts[5]),
+                ("country", &country),
+            ] {
                 let value = one_line(value);
                 if !value.is_empty() {
                     address.insert(key.to_owned(), json!(value));

@@ -50,10 +50,7 @@ pub(super) fn read(file: &mut File, sink: &mut dyn Sink) -> Result<(), ReadError
 }
 
 /// Calls `take` for each card and returns the file's encoding where its byte-order mark says one.
-fn each_card(
-    file: &mut File,
-    take: &mut dyn FnMut(Card) -> ControlFlow<()>,
-) -> Result<Option<String>, ReadError> {
+fn each_card(file: &mut File, take: &mut dyn FnMut(Card) -> ControlFlow<()>) -> Result<Option<String>, ReadError> {
     file.seek(SeekFrom::Start(0))?;
     let mut head = [0; 3];
     let mut filled = 0;

@@ -167,8 +167,30 @@ fn joined_quoted_printable<R: BufRead>(
 
 fn starts_property(line: &[u8]) -> bool {
     const KNOWN: [&str; 24] = [
-        "BEGIN", "END", "VERSION", "N", "FN", "NICKNAME", "TEL", "EMAIL", "ADR", "LABEL", "ORG", "TITLE", "ROLE",
-        "NOTE", "URL", "BDAY", "PHOTO", "LOGO", "CATEGORIES", "REV", "UID", "KEY", "TZ", "GEO",
+        "BEGIN",
+        "END",
+        "VERSION",
+        "N",
+        "FN",
+        "NICKNAME",
+        "TEL",
+        "EMAIL",
+        "ADR",
+        "LABEL",
+        "ORG",
+        "TITLE",
+        "ROLE",
+        "NOTE",
+        "URL",
+        "BDAY",
+        "PHOTO",
+        "LOGO",
+        "CATEGORIES",
+        "REV",
+        "UID",
+        "KEY",
+        "TZ",
+        "GEO",
     ];
     let Some(end) = line.iter().position(|byte| matches!(byte, b':' | b';')) else { return false };
     let name = line[..end].rsplit(|byte| *byte == b'.').next().unwrap_or_default();

@@ -35,10 +35,13 @@ fn texts(read: &Collected, row: usize, column: &str, key: &str) -> Vec<String> {
 
 fn not_kept(read: &Collected, row: usize) -> Vec<&str> {
     let oddities = &read.rows[row].oddities;
-    oddities.iter().filter_map(|oddity| match oddity {
-        Oddity::NotKept { property } => Some(property.as_str()),
-        _ => None,
-    }).collect()
+    oddities
+        .iter()
+        .filter_map(|oddity| match oddity {
+            Oddity::NotKept { property } => Some(property.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 #[test]
@@ -56,49 +59,46 @@ fn a_gmail_card_is_read_whole() {
     assert_eq!(cell(&read, 0, "first_name"), &Cell::Text("John Richter, James".into()));
     assert_eq!(texts(&read, 0, "phones", "raw"), ["905-555-1234", "905-666-1234"]);
     assert_eq!(texts(&read, 0, "phones", "label"), ["mobile", "home"]);
-    assert_eq!(texts(&read, 0, "addresses", "street"), [
-        "Crescent moon drive, 555-asd, Nice Area, Albaney, New York 12345, United States of America"
-    ]);
+    assert_eq!(
+        texts(&read, 0, "addresses", "street"),
+        ["Crescent moon drive, 555-asd, Nice Area, Albaney, New York 12345, United States of America"]
+    );
     assert_eq!(cell(&read, 0, "websites"), &Cell::Built(json!(["http://www.ibm.com"])));
     let note = cell(&read, 0, "notes").shown();
     assert!(note.starts_with("THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS \"AS IS\" AND"));
     assert!(note.ends_with("SUCH DAMAGE.\nFavotire Color: Blue"));
-    assert_eq!(not_kept(&read, 0), [
-        "X-PHONETIC-FIRST-NAME",
-        "X-PHONETIC-LAST-NAME",
-        "X-ABDATE",
-        "X-ABRELATEDNAMES"
-    ]);
+    assert_eq!(not_kept(&read, 0), ["X-PHONETIC-FIRST-NAME", "X-PHONETIC-LAST-NAME", "X-ABDATE", "X-ABRELATEDNAMES"]);
 }
 
 #[test]
 fn an_iphone_card_keeps_labels_of_its_groups_and_says_that_its_photo_is_not_kept() {
     let read = cards(&bytes_of("john-doe-iphone.vcf")).expect("reads");
-    assert_eq!(texts(&read, 0, "phones", "raw"), [
-        "905-555-1234",
-        "905-666-1234",
-        "905-777-1234",
-        "905-888-1234",
-        "905-999-1234",
-        "905-111-1234",
-        "905-222-1234"
-    ]);
-    assert_eq!(texts(&read, 0, "phones", "label"), [
-        "mobile",
-        "home",
-        "work",
-        "home fax",
-        "work fax",
-        "pager",
-        "assistant phone"
-    ]);
+    assert_eq!(
+        texts(&read, 0, "phones", "raw"),
+        [
+            "905-555-1234",
+            "905-666-1234",
+            "905-777-1234",
+            "905-888-1234",
+            "905-999-1234",
+            "905-111-1234",
+            "905-222-1234"
+        ]
+    );
+    assert_eq!(
+        texts(&read, 0, "phones", "label"),
+        ["mobile", "home", "work", "home fax", "work fax", "pager", "assistant phone"]
+    );
     let Cell::Built(addresses) = cell(&read, 0, "addresses") else { panic!("no addresses") };
-    assert_eq!(addresses, &json!([
-        {"street": "Silicon Alley 5", "city": "New York", "region": "New York", "postcode": "12345",
-         "country": "United States of America", "label": "home"},
-        {"street": "Street4, Building 6, Floor 8", "city": "New York", "postcode": "12345", "country": "USA",
-         "label": "work"},
-    ]));
+    assert_eq!(
+        addresses,
+        &json!([
+            {"street": "Silicon Alley 5", "city": "New York", "region": "New York", "postcode": "12345",
+             "country": "United States of America", "label": "home"},
+            {"street": "Street4, Building 6, Floor 8", "city": "New York", "postcode": "12345", "country": "USA",
+             "label": "work"},
+        ])
+    );
     assert_eq!(cell(&read, 0, "department"), &Cell::Text("Accounting".into()));
     assert_eq!(not_kept(&read, 0), ["PHOTO"]);
 }
@@ -134,7 +134,8 @@ fn android_cards_keep_every_number_note_and_odd_address() {
 fn with_line(name: &str, found: impl Fn(&str) -> bool, replacement: &str) -> (Vec<u8>, u64) {
     let text = String::from_utf8_lossy(&bytes_of(name)).into_owned();
     let at = text.split('\n').position(|line| found(line.trim_end())).expect("the line is in the file");
-    let lines: Vec<&str> = text.split('\n').enumerate().map(|(n, line)| if n == at { replacement } else { line }).collect();
+    let lines: Vec<&str> =
+        text.split('\n').enumerate().map(|(n, line)| if n == at { replacement } else { line }).collect();
     (lines.join("\n").into_bytes(), at as u64 + 1)
 }
 
@@ -151,7 +152,8 @@ fn a_damaged_copy_of_each_real_file_is_refused_with_its_line() {
         let (strange, line) = with_line(name, |line| line.starts_with("VERSION"), "VERSION:5.0");
         assert_eq!(cards(&strange).expect_err("an unknown version").line, Some(line), "{name}");
 
-        let (no_colon, line) = with_line(name, |line| line.starts_with("EMAIL") || line.starts_with("item1.EMAIL"), "EMAIL");
+        let (no_colon, line) =
+            with_line(name, |line| line.starts_with("EMAIL") || line.starts_with("item1.EMAIL"), "EMAIL");
         assert_eq!(cards(&no_colon).expect_err("no colon").line, Some(line), "{name}");
 
         let (no_end, _) = with_line(name, |line| line == "END:VCARD", "");

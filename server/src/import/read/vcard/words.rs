@@ -76,13 +76,10 @@ mod tests {
 
     #[test]
     fn separators_and_backslashes_mean_what_the_version_says() {
-        assert_eq!(components(r"Doe;John;Richter\, James,Jim;Mr.;", Version::V3, " "), [
-            "Doe",
-            "John",
-            "Richter, James Jim",
-            "Mr.",
-            ""
-        ]);
+        assert_eq!(
+            components(r"Doe;John;Richter\, James,Jim;Mr.;", Version::V3, " "),
+            ["Doe", "John", "Richter, James Jim", "Mr.", ""]
+        );
         assert_eq!(components(r"Doe\;X;John;a,b", Version::V2, " "), ["Doe;X", "John", "a,b"]);
         assert_eq!(text(r"one\ntwo\\n\: end", Version::V3), "one\ntwo\\n: end");
         assert_eq!(text(r"C:\new\;x", Version::V2), r"C:\new;x");
