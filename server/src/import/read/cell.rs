@@ -41,11 +41,12 @@ impl Cell {
     pub fn shown(&self) -> String {
         match self {
             Self::Empty => String::new(),
-            Self::Text(text) | Self::Number(text) | Self::Failed(text) => text.clone(),
+            Self::Text(text) | Self::Number(text) | Self::Failed(text) | Self::Built(Value::String(text)) => {
+                text.clone()
+            }
             Self::Boolean(value) => value.to_string(),
             Self::Date(date) => date.to_string(),
             Self::Datetime(at) => at.to_string(),
-            Self::Built(Value::String(text)) => text.clone(),
             Self::Built(value) => value.to_string(),
         }
     }

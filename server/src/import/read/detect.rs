@@ -55,9 +55,9 @@ fn format_of(head: &[u8]) -> Result<Format, ReadError> {
     if has(b"BEGIN:VCARD") || has(b"END:VCARD") || upper.starts_with(b"VERSION:") {
         return Ok(Format::Vcard);
     }
-    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    let has_zeros = head.contains(&0);
     // UTF-16 text is half zeros at most; a binary file has them without order, or begins with a signature.
-    if zeros > 0 && !wide && !looks_like_utf16(head) {
+    if has_zeros && !wide && !looks_like_utf16(head) {
         return Err(ReadError::whole(Damage::UnknownFormat));
     }
     Ok(Format::Csv)

@@ -50,12 +50,13 @@ fn measure(file: &mut File) -> Result<(), ReadError> {
     for at in 0..archive.len() {
         let part = archive.by_index(at).map_err(|error| damaged(&error))?;
         let name = part.name().map_err(|error| damaged(&error))?.into_owned();
-        let lower = name.to_ascii_lowercase();
-        let read_later = lower.ends_with(".xml") || lower.ends_with(".rels");
-        let limit = if lower.starts_with("xl/worksheets/") { MAX_SHEET_BYTES } else { MAX_HELD_BYTES };
-        if !read_later {
+        // Pictures and the like are never unpacked.
+        let extension = std::path::Path::new(&name).extension();
+        if !extension.is_some_and(|ext| ext.eq_ignore_ascii_case("xml") || ext.eq_ignore_ascii_case("rels")) {
             continue;
         }
+        let is_sheet = name.to_ascii_lowercase().starts_with("xl/worksheets/");
+        let limit = if is_sheet { MAX_SHEET_BYTES } else { MAX_HELD_BYTES };
         let unpacked = std::io::copy(&mut part.take(limit + 1), &mut std::io::sink())
             .map_err(|error| ReadError::whole(Damage::Workbook(format!("{name}: {error}"))))?;
         if unpacked > limit {
@@ -156,7 +157,6 @@ fn value(data: &DataRef<'_>) -> Cell {
         DataRef::Empty => Cell::Empty,
         DataRef::Int(number) => Cell::Number(number.to_string()),
         DataRef::Float(number) => decimal(*number),
-        DataRef::String(text) => Cell::text(text),
         DataRef::SharedString(text) => Cell::text(text),
         DataRef::Bool(value) => Cell::Boolean(*value),
         DataRef::DateTime(at) if at.is_duration() => decimal(at.as_f64()),
@@ -164,7 +164,7 @@ fn value(data: &DataRef<'_>) -> Cell {
             let (year, month, day, hour, minute, second, milli) = at.to_ymd_hms_milli();
             civil(year, month, day, hour, minute, second, milli).unwrap_or_else(|| decimal(at.as_f64()))
         }
-        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Cell::text(text),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Cell::text(text),
         DataRef::Error(error) => Cell::Failed(error.to_string()),
     }
 }

@@ -61,15 +61,12 @@ fn each_card(file: &mut File, take: &mut dyn FnMut(Card) -> ControlFlow<()>) -> 
         }
     }
     file.seek(SeekFrom::Start(0))?;
-    match encoding_rs::Encoding::for_bom(&head[..filled]) {
-        Some((encoding, _)) => {
-            cards(BufReader::new(Utf8Reader::new(file, encoding)), take)?;
-            Ok(Some(encoding.name().to_owned()))
-        }
-        None => {
-            cards(BufReader::new(file), take)?;
-            Ok(None)
-        }
+    if let Some((encoding, _)) = encoding_rs::Encoding::for_bom(&head[..filled]) {
+        cards(BufReader::new(Utf8Reader::new(file, encoding)), take)?;
+        Ok(Some(encoding.name().to_owned()))
+    } else {
+        cards(BufReader::new(file), take)?;
+        Ok(None)
     }
 }
 

@@ -167,7 +167,7 @@ fn a_damaged_copy_of_each_real_file_is_refused_with_its_line() {
 #[test]
 fn broken_data_and_broken_escapes_are_refused_with_their_line() {
     for name in ["john-doe-android.vcf", "john-doe-iphone.vcf", "john-doe-ms-outlook.vcf"] {
-        let (wrong, line) = with_line(name, |line| line.starts_with(" ") && line.len() > 70, " /9j/4AAQ%%kZJRg");
+        let (wrong, line) = with_line(name, |line| line.starts_with(' ') && line.len() > 70, " /9j/4AAQ%%kZJRg");
         let error = cards(&wrong).expect_err("wrong base64");
         assert_eq!((error.line, error.damage.code()), (Some(line), "damaged-card"), "{name}");
         // The data's last line cut short, as a transfer that breaks off leaves it.

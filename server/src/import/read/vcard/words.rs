@@ -23,11 +23,10 @@ pub(super) fn text(value: &str, version: Version) -> String {
             continue;
         }
         match (characters.next(), version) {
-            (Some(escaped @ (';' | '\\')), _) => out.push(escaped),
             (Some('n' | 'N'), Version::V3 | Version::V4) => out.push('\n'),
-            (Some(escaped), Version::V3 | Version::V4) => out.push(escaped),
             // In version 2.1 a backslash is a backslash: C:\new is no line break.
-            (Some(other), Version::V2) => out.extend(['\\', other]),
+            (Some(other), Version::V2) if !matches!(other, ';' | '\\') => out.extend(['\\', other]),
+            (Some(escaped), _) => out.push(escaped),
             (None, _) => out.push('\\'),
         }
     }
