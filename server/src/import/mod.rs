@@ -1,6 +1,7 @@
 //! Files of other systems become records.
 
 pub mod read;
+pub mod value;
 
 /// A folder of the shared test data, which lies beside the repository or where `CARTERA_TEST_DATA` says.
 #[cfg(test)]
