@@ -1,5 +1,6 @@
 //! Files of other systems become records.
 
+pub mod mapping;
 pub mod read;
 pub mod value;
 
