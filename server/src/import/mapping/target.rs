@@ -35,6 +35,7 @@ const HISTORICAL: [&str; 2] = ["created_on", "created_by"];
 
 impl Target {
     /// The record that has the target, seen from the imported entity.
+    #[must_use]
     pub fn entity_at<'m>(&self, entity: &'m Entity, model: &'m Model) -> Option<&'m Entity> {
         self.path.iter().try_fold(entity, |entity, link| linked(entity.field(link)?, model))
     }
@@ -44,8 +45,7 @@ impl Target {
     pub fn shown(&self) -> String {
         let last = match &self.goal {
             Goal::Id => "cartera_id".to_owned(),
-            Goal::Link { field } => field.clone(),
-            Goal::Field { field, part: Part::Whole } => field.clone(),
+            Goal::Link { field } | Goal::Field { field, part: Part::Whole } => field.clone(),
             Goal::Field { field, part: Part::Labelled(part) | Part::OfAddress(part) } => format!("{field}.{part}"),
             Goal::Field { field, part: Part::Currency } => format!("{field}.currency"),
         };
