@@ -1,6 +1,7 @@
 //! Files of other systems become records.
 
 pub mod mapping;
+pub mod plan;
 pub mod read;
 pub mod value;
 

@@ -116,7 +116,7 @@ fn from_cell(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Troub
 }
 
 /// The parts of a text between separators, trimmed, without empty ones.
-pub(super) fn pieces(text: &str, separators: &[char]) -> Vec<String> {
+pub(in crate::import) fn pieces(text: &str, separators: &[char]) -> Vec<String> {
     text.split(separators).map(str::trim).filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
 }
 
