@@ -1,8 +1,11 @@
 //! Files of other systems become records.
 
+pub mod job;
 pub mod mapping;
 pub mod plan;
 pub mod read;
+pub mod report;
+pub mod run;
 pub mod value;
 
 /// A folder of the shared test data, which lies beside the repository or where `CARTERA_TEST_DATA` says.
