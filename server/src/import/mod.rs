@@ -5,7 +5,10 @@ pub mod mapping;
 pub mod plan;
 pub mod read;
 pub mod report;
+pub mod routes;
 pub mod run;
+pub mod undo;
+mod upload;
 pub mod value;
 
 /// A folder of the shared test data, which lies beside the repository or where `CARTERA_TEST_DATA` says.
@@ -23,3 +26,6 @@ pub(crate) fn test_data(folder: &str) -> std::path::PathBuf {
     );
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 use crm::Fields;
 use crm::model::{Entity, Field, FieldKind};
-use crm::rules::normalise;
+use crm::rules::{fold, normalise};
 use serde_json::Value;
 
 /// What a row's field is beside the stored one.
@@ -23,6 +23,13 @@ pub fn compare(entity: &Entity, name: &str, wanted: &Value, stored: &Fields) -> 
     let Some(field) = entity.field(name) else { return Compared::Same };
     let Some(standing) = stored.get(name) else { return Compared::Fills(wanted.clone()) };
     if standing == wanted {
+        return Compared::Same;
+    }
+    // What the record was found by is not rewritten for the file's capitals and accents.
+    if let (Value::String(one), Value::String(other)) = (standing, wanted)
+        && entity.import.keys.iter().flatten().any(|key| key == name)
+        && fold(one) == fold(other)
+    {
         return Compared::Same;
     }
     let (Value::Array(standing), Value::Array(members)) = (standing, wanted) else {
@@ -59,5 +66,5 @@ fn is_same_member(field: &Field, one: &Value, other: &Value) -> bool {
 }
 
 fn folded(member: &Value, key: &str) -> String {
-    crm::rules::fold(member.get(key).and_then(Value::as_str).unwrap_or_default())
+    fold(member.get(key).and_then(Value::as_str).unwrap_or_default())
 }

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use crm::Fields;
 use crm::model::{Entity, FieldKind, Model};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::mapping::{Goal, Layout, Target};
@@ -155,39 +154,9 @@ impl<'a> Drafting<'a> {
                 if !is_column && node.fields.contains_key(field) {
                     return Ok(());
                 }
-                self.fill(node, at, field, part, cell, placing, target)
+                fill(node, at, field, part, cell, placing, target)
             }
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one cell, and all that says what it means")]
-    fn fill(
-        &self,
-        node: &mut Draft,
-        entity: &Entity,
-        name: &str,
-        part: &Part,
-        cell: &Cell,
-        placing: &Placing<'_>,
-        target: &Target,
-    ) -> Result<(), Trouble> {
-        let Some(field) = entity.field(name) else { return Ok(()) };
-        let value = match (&field.kind, part) {
-            (_, Part::Currency) => return Ok(()),
-            (FieldKind::Stage { pipeline, .. }, _) => match entity.pipelines.get(pipeline) {
-                Some(pipeline) => value::stage(&cell.shown(), pipeline)?,
-                None => return Ok(()),
-            },
-            (FieldKind::Money, _) => match placing.currency_of(target) {
-                Some(currency) => Part::amount(field, cell, currency, placing.locale)?,
-                None => value::parse(field, cell, placing.locale)?,
-            },
-            _ => part.lay(field, cell, node.fields.get(name), placing.locale)?,
-        };
-        if !value.is_null() {
-            node.fields.insert(name.to_owned(), value);
-        }
-        Ok(())
     }
 
     fn linked(&self, kind: &FieldKind) -> Option<&'a Entity> {
@@ -197,6 +166,34 @@ impl<'a> Drafting<'a> {
             _ => None,
         }
     }
+}
+
+fn fill(
+    node: &mut Draft,
+    entity: &Entity,
+    name: &str,
+    part: &Part,
+    cell: &Cell,
+    placing: &Placing<'_>,
+    target: &Target,
+) -> Result<(), Trouble> {
+    let Some(field) = entity.field(name) else { return Ok(()) };
+    let value = match (&field.kind, part) {
+        (_, Part::Currency) => return Ok(()),
+        (FieldKind::Stage { pipeline, .. }, _) => match entity.pipelines.get(pipeline) {
+            Some(pipeline) => value::stage(&cell.shown(), pipeline)?,
+            None => return Ok(()),
+        },
+        (FieldKind::Money, _) => match placing.currency_of(target) {
+            Some(currency) => Part::amount(field, cell, currency, placing.locale)?,
+            None => value::parse(field, cell, placing.locale)?,
+        },
+        _ => part.lay(field, cell, node.fields.get(name), placing.locale)?,
+    };
+    if !value.is_null() {
+        node.fields.insert(name.to_owned(), value);
+    }
+    Ok(())
 }
 
 struct Placing<'a> {
@@ -243,12 +240,4 @@ fn no_id(text: &str) -> Trouble {
         format!("«{text}» no es el identificador de un registro: deje la celda vacía para crear uno nuevo."),
         format!("“{text}” is no record's id: leave the cell empty to make a new one."),
     )
-}
-
-impl Draft {
-    /// The value of a field in stored form.
-    #[must_use]
-    pub fn value(&self, field: &str) -> Option<&Value> {
-        self.fields.get(field)
-    }
 }

@@ -17,6 +17,3 @@ pub use draft::{Draft, Drafting};
 pub use index::{Found, Index};
 pub use problem::{RowProblem, Severity};
 pub use resolve::{Deferred, Node, Resolved, Resolver};
-
-#[cfg(test)]
-mod tests;

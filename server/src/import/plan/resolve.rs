@@ -63,6 +63,7 @@ pub struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     /// Over the indexes of the imported entity and of all that its columns link to.
+    #[must_use]
     pub fn new(
         model: &'a Model,
         policies: &'a MissingPolicies,

@@ -37,6 +37,17 @@ impl Format {
     }
 }
 
+/// The format of a file: what its first bytes prove, else what its name promises, else text with delimiters.
+///
+/// # Errors
+/// When it cannot be read, or is none of the formats.
+pub fn format_of_file(file: &mut File, name: &str) -> Result<Format, ReadError> {
+    match (format(file), Format::of_name(name)) {
+        (Ok(Format::Csv) | Err(_), Some(promised)) => Ok(promised),
+        (found, _) => found,
+    }
+}
+
 /// The format of a file by its first bytes.
 pub(super) fn format(file: &mut File) -> Result<Format, ReadError> {
     file.seek(SeekFrom::Start(0))?;

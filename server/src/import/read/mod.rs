@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 pub use cell::{Cell, Oddity, Row};
-pub use detect::Format;
+pub use detect::{Format, format_of_file};
 pub use error::{Damage, ReadError};
 pub use survey::{ColumnHints, DateOrder, DecimalMark, Survey, survey};
 pub use vcard::COLUMNS as CARD_COLUMNS;

@@ -217,13 +217,7 @@ impl<'a> Importing<'a> {
     }
 
     /// What a row says about a record that it only links to fills that record's gaps and overrides nothing.
-    fn complete_linked(
-        &mut self,
-        line: u64,
-        node: Node,
-        bodies: &mut HashMap<RecordId, Fields>,
-        batch: &mut Batch,
-    ) {
+    fn complete_linked(&mut self, line: u64, node: Node, bodies: &mut HashMap<RecordId, Fields>, batch: &mut Batch) {
         let (Some(entity), Some(stored)) = (self.model.entity(&node.entity), bodies.get_mut(&node.id)) else { return };
         let mut set = Fields::new();
         for (name, wanted) in &node.fields {
@@ -316,7 +310,11 @@ impl<'a> Importing<'a> {
     fn hear(&mut self, decision: Decision, entity: &str, origin: &Origin) {
         for warning in decision.warnings {
             let is_required = warning.code == "required"
-                && self.model.entity(entity).and_then(|entity| entity.field(&warning.field)).is_some_and(|f| f.required);
+                && self
+                    .model
+                    .entity(entity)
+                    .and_then(|entity| entity.field(&warning.field))
+                    .is_some_and(|f| f.required);
             let path = origin.path_of(&warning.field);
             if is_required && origin.told.contains(&path) {
                 continue;

@@ -22,6 +22,7 @@ use super::value::{Locale, Trouble, country_of};
 use crate::app::App;
 use crate::record::write::{Author, WriteError};
 use batch::Importing;
+pub(super) use store::last_history;
 
 /// A file that came, and what is to be done with it.
 pub struct Run {
@@ -130,9 +131,16 @@ impl Run {
     async fn survey(&mut self, job: &mut ImportJob) -> Result<Survey, Ended> {
         let language = self.author.language;
         let mut file = self.file.try_clone().map_err(|error| refused(&error.into(), language))?;
-        let options = self.request.mapping.file.clone();
-        let survey = tokio::task::spawn_blocking(move || super::read::survey(&mut file, &options)).await;
-        let survey = survey.map_err(|_| Ended::Failed(WriteError::Stopped))?.map_err(|error| refused(&error, language))?;
+        let (mut options, name) = (self.request.mapping.file.clone(), self.request.file_name.clone());
+        let survey = tokio::task::spawn_blocking(move || {
+            if options.format.is_none() {
+                options.format = Some(super::read::format_of_file(&mut file, &name)?);
+            }
+            super::read::survey(&mut file, &options).map(|survey| (survey, options))
+        });
+        let survey = survey.await.map_err(|_| Ended::Failed(WriteError::Stopped))?;
+        let (survey, options) = survey.map_err(|error| refused(&error, language))?;
+        self.request.mapping.file = options;
         self.meter.expect(survey.rows);
         job.file = Some(FileReport { facts: survey.facts.clone(), ..std::mem::take(&mut self.file_report) });
         job.counts.rows = survey.rows;

@@ -19,11 +19,11 @@ use crate::record::write::{Author, BulkWrite, WriteError};
 const PAGE_ROWS: i64 = 1_000;
 
 /// The last row of `history` that this transaction sees.
-pub(super) async fn last_history(bulk: &mut BulkWrite) -> Result<i64, WriteError> {
+pub(in crate::import) async fn last_history(bulk: &mut BulkWrite) -> Result<i64, WriteError> {
     bulk.run(|connection| {
-        Box::pin(async move {
-            sqlx::query_scalar("SELECT coalesce(max(num), 0) FROM history").fetch_one(connection).await
-        })
+        Box::pin(
+            async move { sqlx::query_scalar("SELECT coalesce(max(num), 0) FROM history").fetch_one(connection).await },
+        )
     })
     .await
 }
@@ -71,14 +71,12 @@ async fn page(bulk: &mut BulkWrite, entity: i64, after: i64) -> Result<Vec<(i64,
     let rows: Vec<(i64, Uuid, String)> = bulk
         .run(move |connection| {
             Box::pin(async move {
-                sqlx::query_as(
-                    "SELECT seq, id, body FROM record WHERE entity = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-                )
-                .bind(entity)
-                .bind(after)
-                .bind(PAGE_ROWS)
-                .fetch_all(connection)
-                .await
+                sqlx::query_as("SELECT seq, id, body FROM record WHERE entity = $1 AND seq > $2 ORDER BY seq LIMIT $3")
+                    .bind(entity)
+                    .bind(after)
+                    .bind(PAGE_ROWS)
+                    .fetch_all(connection)
+                    .await
             })
         })
         .await?;

@@ -176,7 +176,7 @@ impl Reading<'_> {
             let raw = text(&property.value, self.version);
             let raw = raw.strip_prefix("tel:").unwrap_or(&raw).trim();
             if !raw.is_empty() {
-                push_distinct(&mut phones, self.labelled("raw", raw, property));
+                push_labelled(&mut phones, "raw", self.labelled("raw", raw, property));
             }
         }
         phones
@@ -190,7 +190,7 @@ impl Reading<'_> {
             let address = text(&property.value, self.version);
             let address = address.strip_prefix("mailto:").unwrap_or(&address).trim();
             if looks_like_email(address) {
-                push_distinct(&mut emails, self.labelled("address", address, property));
+                push_labelled(&mut emails, "address", self.labelled("address", address, property));
             } else if !address.is_empty() {
                 strange.push(address.to_owned());
             }
@@ -326,6 +326,19 @@ fn looks_like_email(text: &str) -> bool {
 
 fn one_line(value: &str) -> String {
     value.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// One number may stand on a card several times, for several uses: it is one member with all their labels.
+fn push_labelled(members: &mut Vec<Value>, key: &str, member: Value) {
+    let Some(known) = members.iter_mut().find(|known| known[key] == member[key]) else {
+        members.push(member);
+        return;
+    };
+    let labels = [known["label"].as_str(), member["label"].as_str()];
+    let label = labels.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if !label.is_empty() {
+        known["label"] = json!(label);
+    }
 }
 
 fn push_distinct(members: &mut Vec<Value>, member: Value) {
