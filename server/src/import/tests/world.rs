@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use axum::{Extension, Router};
-use crm::model::{Language, Model, Overlay};
+use crm::model::Language;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,26 +21,35 @@ use crate::platform::entropy::SeededEntropy;
 pub(super) struct World {
     pub(super) app: App,
     router: Router,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
     pub(super) async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = Config::with_data_dir(folder.path());
-        config.language = Language::En;
-        let app = App::open(config, Arc::new(SystemClock), Arc::new(SeededEntropy::new(7))).await.expect("opens");
-        let router = router(&app).layer(Extension(LocalOperator::new()));
-        Self { app, router, _folder: folder }
+        Self::open(tempfile::tempdir().expect("a temporary folder")).await
     }
 
     /// With the stage that the crm-sales data has beside the core ones.
     pub(super) async fn with_overlay() -> Self {
         let world = Self::new().await;
-        let yaml = include_str!("../../../../tests/crm-sales/overlay.yaml").to_owned();
-        let model = Model::build(&[Overlay { name: "crm-sales".into(), yaml }]).expect("the overlay fits");
-        world.app.replace_model(model, async |_| Ok(())).await.expect("the model is put in force");
-        world
+        let yaml = include_str!("../../../../tests/crm-sales/overlay.yaml");
+        let mut tx = world.app.db().write().await.expect("the writing transaction");
+        sqlx::query("INSERT INTO model_layer (position, name, yaml, applied_ms) VALUES (1, 'crm-sales', $1, 0)")
+            .bind(yaml)
+            .execute(&mut *tx)
+            .await
+            .expect("the overlay is stored");
+        tx.commit().await.expect("committed");
+        world.app.close().await;
+        Self::open(world.folder).await
+    }
+
+    async fn open(folder: TempDir) -> Self {
+        let mut config = Config::with_data_dir(folder.path());
+        config.language = Language::En;
+        let app = App::open(config, Arc::new(SystemClock), Arc::new(SeededEntropy::new(7))).await.expect("opens");
+        let router = router(&app).layer(Extension(LocalOperator::new()));
+        Self { app, router, folder }
     }
 
     pub(super) async fn call(&self, method: Method, path: &str, body: Body, kind: &str) -> (StatusCode, Value) {
