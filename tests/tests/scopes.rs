@@ -72,7 +72,7 @@ fn each_phone_gets_exactly_what_its_users_role_reaches() {
     let agent = server.phone(Company::ANA).pull();
     assert_eq!(agent.put("opportunity"), sorted([ana, berta, open]));
     assert_eq!(agent.put("account"), sorted([&her_account, &company.open_account]));
-    assert_eq!(agent.put("product"), [crane.clone()]);
+    assert_eq!(agent.put("product"), std::slice::from_ref(&crane));
     assert!(!agent.put("stage_history").is_empty(), "what belongs to a deal comes with it");
     for hidden in ["\"cost\"", "\"margin\"", "771301", "771302", "128699"] {
         assert!(!agent.text.contains(hidden), "{hidden} is of a level that she does not see");
