@@ -1,0 +1,171 @@
+//! A server that is killed between receiving a push and answering it: after the retry, each effect is there once.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use cartera_tests::{Company, Message, Phone, Server};
+use serde_json::{Value, json};
+use sync_protocol::id::Sequence;
+use sync_protocol::wire::{FieldOperation, Mutation, Outcome, Verdict};
+
+/// Enough that some kills come before the commit and some after it.
+const ROUNDS: usize = 20;
+
+/// Where the waits until a kill start from: the same ones every time.
+const SEED: u64 = 0x00ca_57e2;
+
+/// The longest wait until a kill; a push takes less than that.
+const LONGEST_WAIT_MICROS: u64 = 12_000;
+
+/// When the server dies.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    /// So long after it was handed the whole push.
+    AfterRequest(Duration),
+    /// When the first byte of its answer has arrived, and gets no further.
+    AtAnswer,
+}
+
+/// Every other kill at the answer, the others after waits that look random and never change (xorshift).
+fn kills() -> impl Iterator<Item = Kill> {
+    let mut state = SEED;
+    (0..ROUNDS).map(move |round| {
+        if round % 2 == 1 {
+            return Kill::AtAnswer;
+        }
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Kill::AfterRequest(Duration::from_micros(state % LONGEST_WAIT_MICROS))
+    })
+}
+
+/// Sends a push through a proxy that kills the server on the way; the phone gets no answer.
+fn push_into_a_kill(server: &mut Server, phone: &Phone, push: &Message, kill: Kill) {
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut through = phone.clone();
+    through.url = format!("http://{}", proxy.local_addr().expect("it is bound"));
+    thread::scope(|scope| {
+        let sent = scope.spawn(move || through.send(push));
+        let (device, _) = proxy.accept().expect("the phone connects");
+        let request = read_request(&device);
+        let mut upstream = TcpStream::connect(server.address()).expect("the server runs");
+        upstream.write_all(&request).expect("the server takes the push");
+        match kill {
+            Kill::AfterRequest(wait) => thread::sleep(wait),
+            Kill::AtAnswer => upstream.read_exact(&mut [0]).expect("the server begins to answer"),
+        }
+        server.kill();
+        device.shutdown(Shutdown::Both).expect("the phone still waits");
+        let sent = sent.join().expect("the phone does not panic");
+        assert!(sent.is_err(), "the phone must not have heard of it: {sent:?}");
+    });
+}
+
+/// One whole HTTP request, head and body, as it came.
+fn read_request(device: &TcpStream) -> Vec<u8> {
+    let mut reader = BufReader::new(device);
+    let mut request = Vec::new();
+    let mut body_bytes = 0;
+    loop {
+        let start = request.len();
+        reader.read_until(b'\n', &mut request).expect("the phone sends a head");
+        let line = String::from_utf8_lossy(&request[start..]).to_ascii_lowercase();
+        if let Some(length) = line.strip_prefix("content-length:") {
+            body_bytes = length.trim().parse().expect("a length is a number");
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let head_bytes = request.len();
+    request.resize(head_bytes + body_bytes, 0);
+    reader.read_exact(&mut request[head_bytes..]).expect("the phone sends the body");
+    request
+}
+
+/// What one round does to the account, in every way that could be done twice; and one account more.
+fn mutations(phone: &mut Phone, account: &str, base: Sequence, round: usize) -> [Mutation; 3] {
+    let made = phone.create("account", &json!({"name": format!("Cuenta {round}")}));
+    let set = phone.update("account", account, base, &json!({"notes": format!("vuelta {round}")}));
+    let mut operations = phone.update("account", account, base, &json!({}));
+    let entry = json!({"at": 1_000 + round, "text": format!("llamada {round}")});
+    operations.ops = vec![
+        FieldOperation::Append { field: "key_dates".into(), values: vec![entry] },
+        FieldOperation::Add { field: "tags".into(), values: vec![json!(format!("t{round:02}"))] },
+    ];
+    [made, set, operations]
+}
+
+#[test]
+fn a_push_that_a_kill_interrupts_and_a_retry_repeats_takes_effect_once() {
+    let mut server = Server::start();
+    let company = Company::found(&server);
+    let ana = server.person(Company::ANA);
+    let account = ana.create("account", &json!({"name": "Conservas Ana"}));
+    let mut phone = server.phone(Company::ANA);
+    let base = phone.pull().head;
+
+    let mut had_committed = 0;
+    for (round, kill) in kills().enumerate() {
+        let head = phone.exchange(&phone.request(&[])).ok()["head"].clone();
+        let mutations = mutations(&mut phone, &account, base, round);
+        let push = phone.request(&mutations);
+        push_into_a_kill(&mut server, &phone, &Message::json(push.to_string()), kill);
+        server.restart();
+
+        let head_after = phone.exchange(&phone.request(&[])).ok()["head"].clone();
+        let committed = head_after != head;
+        had_committed += usize::from(committed);
+        assert!(committed || matches!(kill, Kill::AfterRequest(_)), "round {round}: answered before it was durable");
+        let outcomes = phone.push(&mutations);
+        assert_all_applied(&outcomes, &mutations);
+        let head_retried = phone.exchange(&phone.request(&[])).ok()["head"].clone();
+        assert_eq!(committed, head_retried == head_after, "round {round}: a decided push is not decided again");
+        assert_eq!(phone.push(&mutations), outcomes, "round {round}: every retry gets the same outcomes");
+    }
+    assert!(had_committed >= ROUNDS / 2, "{had_committed}");
+
+    let now = ana.get(&format!("/api/v1/account/{account}")).ok()["fields"].clone();
+    let each = |name: &dyn Fn(usize) -> Value| Value::from((0..ROUNDS).map(name).collect::<Vec<_>>());
+    assert_eq!(now["notes"], json!(format!("vuelta {}", ROUNDS - 1)));
+    assert_eq!(now["tags"], each(&|round| json!(format!("t{round:02}"))));
+    let entry = |round| json!({"at": 1_000 + round, "text": format!("llamada {round}")});
+    assert_eq!(now["key_dates"], each(&entry));
+    for round in 0..ROUNDS {
+        let filter = format!("/api/v1/account/summary?where=name%20%3D%3D%20%27Cuenta%20{round}%27");
+        assert_eq!(ana.get(&filter).ok()["count"], 1, "Cuenta {round}");
+    }
+    assert_eq!(company.admin.count("account"), u64::try_from(ROUNDS).expect("few") + 2);
+
+    let history = ana.get(&format!("/api/v1/account/{account}/history")).ok();
+    let entries = history["items"].as_array().expect("a page of entries");
+    for field in ["notes", "tags", "key_dates"] {
+        let changes = entries.iter().filter(|entry| entry["field"] == field).count();
+        assert_eq!(changes, ROUNDS, "one row of history for each change of {field}");
+    }
+    server.kill();
+    assert_sound(&server);
+}
+
+#[track_caller]
+fn assert_all_applied(outcomes: &[Outcome], mutations: &[Mutation]) {
+    assert_eq!(outcomes.len(), mutations.len());
+    for (outcome, mutation) in outcomes.iter().zip(mutations) {
+        assert_eq!((outcome.mutation, outcome.verdict), (mutation.id, Verdict::Applied), "{outcome:?}");
+    }
+}
+
+/// The database as the last kill left it.
+fn assert_sound(server: &Server) {
+    let file = server.data().join("cartera.db");
+    let database = rusqlite::Connection::open(file).expect("the database opens");
+    let said: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("the check answers");
+    assert_eq!(said, "ok");
+    let twice: i64 = database
+        .query_row("SELECT count(*) - count(DISTINCT device || '/' || mutation) FROM outcome", [], |row| row.get(0))
+        .expect("the outcomes can be counted");
+    assert_eq!(twice, 0, "one outcome for each mutation");
+}
