@@ -322,7 +322,9 @@ impl Puller<'_> {
                 }
                 return Ok(());
             }
-            (LEFT | DELETED, _) if entered > cursor.seq => return Ok(()),
+            // Made and moved away again since the cursor: the device never had it. When it entered says nothing of that,
+            // for it may have stood here before, left, and come back.
+            (LEFT, Some(record)) if record.created_seq > cursor.seq => return Ok(()),
             (DELETED, _) => What::Deleted,
             (LEFT, _) => What::Left,
             (_, Some(record)) => What::Stands(Box::new(record)),

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crm::Fields;
-use crm::model::{Entity, FieldKind};
+use crm::model::Entity;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use sync_protocol::id::{RecordId, Sequence};
 use uuid::Uuid;
 
-use super::decide::{Stored, Touched, Working};
+use super::decide::{Stored, Touched, Working, link_targets, may_be_deleted};
 use crate::record::catalogue::Catalogue;
 use crate::record::search_text::search_text;
 use crate::scope::{ScopeKey, Scopes};
@@ -254,20 +254,12 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// The links of a record to records that can be deleted; users, teams, territories and roles never are.
+/// The links of a record to records that can be deleted.
 fn links_of(entity: &Entity, fields: &Fields) -> BTreeSet<(String, Uuid)> {
-    let lasting = |name: &String| crate::user::directory::Directory::follows(name);
     let mut links = BTreeSet::new();
     for (name, value) in fields {
-        let Some(field) = entity.field(name) else { continue };
-        let follows = match &field.kind {
-            FieldKind::Link { to } => !to.iter().all(lasting),
-            FieldKind::Links { to } => !lasting(to),
-            _ => false,
-        };
-        if follows {
-            links.extend(super::decide::link_targets(field, value).into_iter().map(|target| (name.clone(), target.0)));
-        }
+        let Some(field) = entity.field(name).filter(|field| may_be_deleted(field)) else { continue };
+        links.extend(link_targets(field, value).into_iter().map(|target| (name.clone(), target.0)));
     }
     links
 }

@@ -332,3 +332,44 @@ async fn nobody_links_to_or_changes_what_she_may_not_see() {
     let refused = world.one(&ana, change(MutationKind::Update, "account", shared, json!({"name": "Mine"}))).await;
     assert_eq!(reason_code(&refused), "forbidden", "she reads her team's and changes her own");
 }
+
+#[tokio::test]
+async fn a_refused_change_keeps_the_unique_value_that_it_would_have_freed() {
+    let world = World::new().await;
+    let operator = world.operator();
+    let first = world.create(&operator, "product", json!({"name": "One", "sku": "A"})).await;
+    world.create(&operator, "product", json!({"name": "Two", "sku": "B"})).await;
+    let taken = world.one(&operator, change(MutationKind::Update, "product", first, json!({"sku": "B"}))).await;
+    assert_eq!(taken.reason.expect("a reason").fields[0].code, "not-unique");
+    let again = change(MutationKind::Create, "product", world.id(), json!({"name": "Three", "sku": "a"}));
+    let decision = world.one(&operator, again).await;
+    assert_eq!(decision.reason.expect("the first still has it").fields[0].code, "not-unique");
+}
+
+#[tokio::test]
+async fn a_value_spelt_otherwise_comes_back_as_it_stands() {
+    let world = World::new().await;
+    let rep = world.user("Ana", "sales_rep", None).await;
+    let account = world.create(&rep, "account", json!({"name": "Acme"})).await;
+    let same = world.one(&rep, change(MutationKind::Update, "account", account, json!({"name": "  Acme "}))).await;
+    assert_eq!(same.server["name"], json!("Acme"), "the device would keep its spaces");
+}
+
+#[tokio::test]
+async fn what_a_commit_linked_is_not_deleted_from_under_it_by_the_same_commit() {
+    let world = World::new().await;
+    let operator = world.operator();
+    let (account, deal) = (world.id(), world.id());
+    let delete = |entity, record| change(MutationKind::Delete, entity, record, json!({}));
+    let changes = vec![
+        change(MutationKind::Create, "account", account, json!({"name": "Acme"})),
+        change(MutationKind::Create, "opportunity", deal, json!({"name": "Deal", "account": account.to_string()})),
+        delete("account", account),
+        delete("opportunity", deal),
+        delete("account", account),
+    ];
+    let decisions = world.app.writer().write(operator, changes, false).await.expect("a commit");
+    let codes: Vec<&str> = decisions.iter().map(reason_code).collect();
+    assert_eq!(codes, ["", "", "restricted", "", ""]);
+    assert_eq!(world.count("SELECT count(*) FROM record AS r JOIN entity AS e ON e.code = r.entity WHERE e.name IN ('account', 'opportunity', 'stage_history')").await, 0);
+}

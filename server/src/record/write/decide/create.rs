@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crm::rules::{check, fill_defaults};
@@ -44,8 +43,7 @@ pub(super) fn create(case: &Case<'_>, working: &mut Working) -> Result<Decision,
         device: case.author.device,
         at_ms: case.context.now_ms,
     });
-    let names: BTreeSet<String> = merged.after.keys().chain(case.change.set.keys()).cloned().collect();
-    let server = told(case, &merged.after, names.iter());
+    let server = told(case, &merged.after, &merged.after.keys().cloned().collect());
     let record = Stored {
         num: 0,
         entity: case.code,
@@ -55,6 +53,7 @@ pub(super) fn create(case: &Case<'_>, working: &mut Working) -> Result<Decision,
         fields: Arc::new(merged.after),
         field_seq: Arc::new(FieldSequences::new()),
     };
+    fields::note_links(case.entity, working, id, &record.fields, record.fields.keys());
     working.put(&case.entity.name, id, Some(record));
     follow::record_passages(case, working, None);
     Ok(Decision {

@@ -33,6 +33,8 @@ pub(super) fn delete(case: &Case<'_>, working: &mut Working) -> Result<Decision,
 }
 
 fn changed_by_others_since(case: &Case<'_>, record: &Stored, base: u64) -> bool {
+    // Nobody can have seen what is not there yet: such a base is worth nothing.
+    let base = if base > record.seq { 0 } else { base };
     let by_others = |(seq, device): (u64, i64)| seq > base && (device == 0 || device != case.author.device);
     by_others((record.created_seq, record.created_by_device)) || record.field_seq.values().copied().any(by_others)
 }
@@ -43,7 +45,7 @@ fn remove(case: &Case<'_>, working: &mut Working, id: RecordId, going: &mut Hash
     if !going.insert(id) {
         return Ok(record.seq);
     }
-    let referrers = working.referrers.get(&id).cloned().unwrap_or_default();
+    let referrers = working.referrers_of(id);
     for (source, field_name) in &referrers {
         let Some(referrer) = working.get(*source).cloned() else { continue };
         let Some(entity) = catalogue.entity_of(referrer.entity) else { continue };

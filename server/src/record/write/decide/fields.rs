@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crm::Fields;
-use crm::model::{Field, FieldKind, MergeClass};
+use crm::model::{Entity, Field, FieldKind, MergeClass};
 use crm::rules::{Finding, Gaps, normalise};
 use serde_json::Value;
 use sync_protocol::id::RecordId;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::Case;
 use super::answer::{Refusal, conflicting, missing_target, not_unique, not_writable, unknown_field};
 use super::working::{Stored, Working};
+use crate::user::directory::Directory;
 
 /// The protocol's name for the model's merge class.
 #[must_use]
@@ -161,6 +162,33 @@ pub(super) fn hold_unique(
         }
     }
     Ok(())
+}
+
+/// Remembers where the fields `names` of a record link to, for deletions later in the same transaction.
+pub(super) fn note_links<'a>(
+    entity: &Entity,
+    working: &mut Working,
+    id: RecordId,
+    fields: &Fields,
+    names: impl Iterator<Item = &'a String>,
+) {
+    for name in names {
+        let (Some(field), Some(value)) = (entity.field(name), fields.get(name)) else { continue };
+        if may_be_deleted(field) {
+            for target in link_targets(field, value) {
+                working.note_link(id, name, target);
+            }
+        }
+    }
+}
+
+/// Whether a link leads to records that can be deleted; users, teams, territories and roles never are.
+pub(in crate::record::write) fn may_be_deleted(field: &Field) -> bool {
+    match &field.kind {
+        FieldKind::Link { to } => !to.iter().all(|name| Directory::follows(name)),
+        FieldKind::Links { to } => !Directory::follows(to),
+        _ => false,
+    }
 }
 
 /// The ids in a link field's value.

@@ -175,6 +175,7 @@ pub(super) fn record_passages(case: &Case<'_>, working: &mut Working, before: Op
             fields: Arc::new(fields),
             field_seq: Arc::new(FieldSequences::new()),
         };
+        super::fields::note_links(entity, working, id, &passage.fields, passage.fields.keys());
         working.put(history, id, Some(passage));
     }
 }

@@ -17,8 +17,8 @@ use sync_protocol::wire::MutationKind;
 use uuid::Uuid;
 
 pub use answer::Refusal;
-pub(in crate::record::write) use fields::link_targets;
 pub use fields::merge_class;
+pub(in crate::record::write) use fields::{link_targets, may_be_deleted};
 pub(in crate::record::write) use follow::year_of;
 pub use working::{FieldSequences, HistoryRow, Mark, Stored, Touched, UniqueKey, Working};
 

@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crm::Fields;
 use crm::rules::check;
 use serde_json::Value;
-use sync_protocol::wire::Verdict;
+use sync_protocol::wire::{FieldOperation, Verdict};
 
 use super::answer::{Refusal, field_problem, merged as merged_reason};
 use super::fields::{self, Merged};
@@ -40,7 +41,8 @@ pub(super) fn update(case: &Case<'_>, working: &mut Working) -> Result<Decision,
     }
     let next =
         Stored { seq, fields: Arc::new(merged.after), field_seq: Arc::new(field_seq), ..current.as_ref().clone() };
-    let server = told(case, &next.fields, merged.changed.iter().chain(merged.lost.iter().map(|(lost, _)| &lost.field)));
+    let server = told(case, &next.fields, &merged.changed);
+    fields::note_links(case.entity, working, case.change.record, &next.fields, merged.changed.iter());
     working.put(&case.entity.name, case.change.record, Some(next));
     follow::record_passages(case, working, Some(&current));
 
@@ -69,7 +71,7 @@ pub(super) fn visible_record(case: &Case<'_>, working: &Working) -> Result<Arc<S
 fn nothing_to_do(case: &Case<'_>, working: &mut Working, current: &Stored, merged: &Merged) -> Decision {
     record_history(case, working, current.seq, Some(current), merged);
     let lost: Vec<_> = merged.lost.iter().map(|(finding, _)| finding.clone()).collect();
-    let server = told(case, &current.fields, lost.iter().map(|finding| &finding.field));
+    let server = told(case, &current.fields, &BTreeSet::new());
     Decision {
         record: case.change.record,
         verdict: if lost.is_empty() { Verdict::Applied } else { Verdict::Merged },
@@ -102,13 +104,18 @@ fn record_history(case: &Case<'_>, working: &mut Working, seq: u64, before: Opti
     }
 }
 
-/// Of `names`, the fields that the author may see and whose value is another than the change said.
-pub(super) fn told<'a>(case: &Case<'_>, fields: &Fields, names: impl Iterator<Item = &'a String>) -> Fields {
+/// Of the fields that changed and those that the change named, the ones that the author may see and whose value is
+/// another than the change said. One that stood already is among them when the change spelt it otherwise: the device
+/// has only its own spelling.
+pub(super) fn told(case: &Case<'_>, fields: &Fields, changed: &BTreeSet<String>) -> Fields {
     let Some(projection) = case.author.rights.projection(&case.entity.name) else { return Fields::new() };
+    let named = case.change.set.keys().map(String::as_str).chain(case.change.ops.iter().map(FieldOperation::field));
+    let names: BTreeSet<&str> = changed.iter().map(String::as_str).chain(named).collect();
     names
+        .into_iter()
         .filter(|name| projection.shows(name))
         .map(|name| (name, fields.get(name).unwrap_or(&Value::Null)))
         .filter(|(name, value)| case.change.set.get(*name) != Some(value))
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| (name.to_owned(), value.clone()))
         .collect()
 }

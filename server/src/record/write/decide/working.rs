@@ -1,6 +1,6 @@
 //! What a commit reads and writes, in memory: the small store that decisions are made against.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crm::Fields;
@@ -89,8 +89,10 @@ pub struct Working {
     pub records: HashMap<RecordId, Touched>,
     /// Ids of deleted records among those loaded.
     pub tombstones: HashSet<RecordId>,
-    /// For records about to be deleted: the records and fields that link to them.
+    /// For records about to be deleted: the records and fields that link to them in the database.
     pub referrers: HashMap<RecordId, Vec<(RecordId, String)>>,
+    /// By target: the records and fields that came to link to it in this transaction; some may have let go of it again.
+    linked: HashMap<RecordId, Vec<(RecordId, String)>>,
     /// Who holds a unique value; `None`: nobody.
     pub unique: HashMap<UniqueKey, Option<RecordId>>,
     /// The last number of each series, by entity and year.
@@ -111,9 +113,18 @@ pub struct Working {
 #[derive(Clone, Debug)]
 enum Undo {
     Record(RecordId, Touched, bool),
-    Unique(UniqueKey, Option<RecordId>),
+    Unique(UniqueKey, Known),
     Number((EntityCode, i16), Option<u64>),
     Directory(Arc<Directory>),
+}
+
+/// What was known of who holds a unique value.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    /// Nothing: it was not loaded.
+    Nothing,
+    /// That this record does, or nobody.
+    Holder(Option<RecordId>),
 }
 
 /// A point to go back to.
@@ -132,6 +143,7 @@ impl Working {
             records: HashMap::new(),
             tombstones: HashSet::new(),
             referrers: HashMap::new(),
+            linked: HashMap::new(),
             unique: HashMap::new(),
             numbers: HashMap::new(),
             directory,
@@ -147,6 +159,18 @@ impl Working {
     #[must_use]
     pub fn get(&self, id: RecordId) -> Option<&Arc<Stored>> {
         self.records.get(&id)?.now.as_ref()
+    }
+
+    /// Who links to `id`, or may: the database does not know the links of this transaction, nor which it has cut.
+    #[must_use]
+    pub fn referrers_of(&self, id: RecordId) -> BTreeSet<(RecordId, String)> {
+        let loaded = self.referrers.get(&id).into_iter().flatten();
+        loaded.chain(self.linked.get(&id).into_iter().flatten()).cloned().collect()
+    }
+
+    /// Remembers that `field` of `source` came to link to `target`.
+    pub fn note_link(&mut self, source: RecordId, field: &str, target: RecordId) {
+        self.linked.entry(target).or_default().push((source, field.to_owned()));
     }
 
     /// The sequence for a change of `id`: one number per changed record and transaction.
@@ -179,7 +203,7 @@ impl Working {
 
     /// Gives a unique value to `holder`, or frees it.
     pub fn hold_unique(&mut self, key: UniqueKey, holder: Option<RecordId>) {
-        let before = self.unique.insert(key.clone(), holder).flatten();
+        let before = self.unique.insert(key.clone(), holder).map_or(Known::Nothing, Known::Holder);
         self.journal.push(Undo::Unique(key, before));
     }
 
@@ -211,8 +235,11 @@ impl Working {
                         self.tombstones.remove(&id);
                     }
                 }
-                Undo::Unique(key, holder) => {
+                Undo::Unique(key, Known::Holder(holder)) => {
                     self.unique.insert(key, holder);
+                }
+                Undo::Unique(key, Known::Nothing) => {
+                    self.unique.remove(&key);
                 }
                 Undo::Number(series, Some(last)) => {
                     self.numbers.insert(series, last);

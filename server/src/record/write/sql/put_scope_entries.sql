@@ -1,5 +1,5 @@
 -- A record that goes on standing in a scope keeps the sequence at which it entered; one that comes back enters again;
--- one that leaves keeps it too, so that a cursor from before it entered is not told of a record it never had.
+-- one that leaves keeps it too: whoever had it until then had it since.
 INSERT INTO scope_entry (scope, seq, record, entered, state)
 SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 1, value ->> 3
 FROM json_each($1)
