@@ -2,6 +2,8 @@
 
 mod demo;
 pub mod local_api;
+mod model;
+mod openapi;
 pub mod output;
 mod secret;
 mod serve;
@@ -53,6 +55,8 @@ enum Command {
     Serve(serve::Arguments),
     Demo(demo::Arguments),
     User(user::Arguments),
+    Model(model::Arguments),
+    Openapi(openapi::Arguments),
 }
 
 async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure> {
@@ -60,6 +64,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure
         Command::Serve(arguments) => serve::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
+        Command::Model(arguments) => model::run(arguments, context).await,
+        Command::Openapi(arguments) => openapi::run(arguments, context).await,
     }
 }
 

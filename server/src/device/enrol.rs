@@ -16,7 +16,7 @@ use crate::platform::http::{ApiError, JsonBody};
 const LONGEST_NAME_CHARS: usize = 120;
 
 /// The device and whose it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct Enrolment {
     email: String,
     password: String,
@@ -25,25 +25,38 @@ pub struct Enrolment {
     /// What it runs on.
     platform: String,
     /// The device's id when it was enrolled before and its session has ended: it keeps its outbox and its numbers.
+    #[schema(value_type = Option<String>, format = "uuid")]
     device: Option<DeviceId>,
 }
 
 /// The admitted device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Enrolled {
+    #[schema(value_type = String, format = "uuid")]
     device: DeviceId,
     /// To be sent as `Authorization: Bearer`; the server cannot tell it again.
     token: String,
     /// When the session ends if it is not used before; use moves it on.
     expires_at_ms: i64,
     /// The user record.
+    #[schema(value_type = String, format = "uuid")]
     user: RecordId,
+    #[schema(value_type = String, format = "uuid")]
     tenant: TenantId,
     /// Hash of the model as the user's role sees it.
     model: String,
 }
 
-/// `POST /api/v1/devices`
+/// Enrols a device of a user, or signs one in again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/devices",
+    tag = "devices",
+    operation_id = "enrol_device",
+    request_body = Enrolment,
+    security(()),
+    responses((status = CREATED, description = "The device and its session.", body = Enrolled)),
+)]
 pub(super) async fn enrol(
     State(app): State<App>,
     JsonBody(enrolment): JsonBody<Enrolment>,

@@ -11,16 +11,18 @@ use crate::platform::auth::Caller;
 use crate::platform::http::ApiError;
 
 /// Devices, the last seen first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Devices {
     devices: Vec<ListedDevice>,
 }
 
 /// One of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ListedDevice {
+    #[schema(value_type = String, format = "uuid")]
     id: DeviceId,
     /// The user record.
+    #[schema(value_type = String, format = "uuid")]
     user: RecordId,
     name: String,
     platform: String,
@@ -32,7 +34,14 @@ pub struct ListedDevice {
 
 type Row = (Uuid, Uuid, String, String, i64, i64, bool);
 
-/// `GET /api/v1/devices`
+/// The caller's devices; everybody's for administrators.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices",
+    tag = "devices",
+    operation_id = "list_devices",
+    responses((status = OK, description = "The last seen first.", body = Devices)),
+)]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Devices>, ApiError> {
     let only = if caller.is_admin() { None } else { Some(caller.user.0) };
     let rows: Vec<Row> = sqlx::query_as(

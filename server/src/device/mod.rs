@@ -15,3 +15,8 @@ pub fn routes() -> Router<App> {
         .route("/api/v1/devices", post(enrol::enrol).get(list::list))
         .route("/api/v1/devices/{id}", delete(revoke::revoke))
 }
+
+/// How they are described.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(enrol::enrol, list::list, revoke::revoke))]
+pub struct Described;

@@ -10,7 +10,15 @@ use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::problem::NOT_FOUND;
 use crate::platform::http::{ApiError, Path};
 
-/// `DELETE /api/v1/devices/{id}`
+/// Ends a device's session; its data stays.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/devices/{id}",
+    tag = "devices",
+    operation_id = "revoke_device",
+    params(("id" = String, Path, description = "The device.")),
+    responses((status = NO_CONTENT, description = "Revoked.")),
+)]
 pub(super) async fn revoke(
     State(app): State<App>,
     caller: Caller,

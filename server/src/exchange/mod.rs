@@ -5,4 +5,4 @@ mod pull;
 mod routes;
 
 pub use pull::{Page, PullError, Puller};
-pub use routes::routes;
+pub use routes::{Described, routes};

@@ -42,7 +42,20 @@ pub fn routes() -> Router<App> {
     Router::new().route("/sync/v1/exchange", post(exchange))
 }
 
+/// How they are described.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(exchange))]
+pub struct Described;
+
 /// Pushes the device's mutations, then pulls what it does not have.
+#[utoipa::path(
+    post,
+    path = "/sync/v1/exchange",
+    tag = "sync",
+    operation_id = "exchange",
+    request_body(content_type = "application/json", description = "Cursor and mutations, as the protocol specifies them."),
+    responses((status = OK, description = "Outcomes, operations and the new cursor.", content_type = "application/json")),
+)]
 async fn exchange(
     State(app): State<App>,
     caller: Caller,

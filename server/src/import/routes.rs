@@ -32,6 +32,11 @@ pub fn routes() -> Router<App> {
         .layer(Extension(OpenImports::default()))
 }
 
+/// How they are described.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(ask, send_file, show, list, take_back))]
+pub struct Described;
+
 /// Imports, the latest first.
 #[derive(Debug, Serialize)]
 struct Imports {
@@ -50,7 +55,15 @@ struct Listed {
     created_ms: i64,
 }
 
-/// `POST /api/v1/imports`
+/// Asks for an import: entity, file name, columns and policies. Its file follows.
+#[utoipa::path(
+    post,
+    path = "/api/v1/imports",
+    tag = "imports",
+    operation_id = "ask_for_import",
+    request_body(content_type = "application/json", description = "What to import, and how."),
+    responses((status = CREATED, description = "The import, waiting for its file.", content_type = "application/json")),
+)]
 async fn ask(
     State(app): State<App>,
     Extension(open): Extension<OpenImports>,
@@ -71,7 +84,16 @@ async fn ask(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(job)).into_response())
 }
 
-/// `PUT /api/v1/imports/{id}/file`
+/// Sends the file of an import, which then runs.
+#[utoipa::path(
+    put,
+    path = "/api/v1/imports/{id}/file",
+    tag = "imports",
+    operation_id = "send_import_file",
+    params(("id" = String, Path, description = "The import.")),
+    request_body(content_type = "application/octet-stream", description = "CSV, XLSX or vCard."),
+    responses((status = ACCEPTED, description = "The import, running.", content_type = "application/json")),
+)]
 async fn send_file(
     State(app): State<App>,
     Extension(open): Extension<OpenImports>,
@@ -107,7 +129,15 @@ async fn send_file(
     Ok((StatusCode::ACCEPTED, answer).into_response())
 }
 
-/// `GET /api/v1/imports/{id}`
+/// An import: how far it is, or its report.
+#[utoipa::path(
+    get,
+    path = "/api/v1/imports/{id}",
+    tag = "imports",
+    operation_id = "read_import",
+    params(("id" = String, Path, description = "The import.")),
+    responses((status = OK, description = "The import.", content_type = "application/json")),
+)]
 async fn show(
     State(app): State<App>,
     Extension(open): Extension<OpenImports>,
@@ -117,7 +147,14 @@ async fn show(
     Ok(Json(find(&app, &open, &caller, id).await?))
 }
 
-/// `GET /api/v1/imports`
+/// The caller's imports, the latest first; everybody's for administrators.
+#[utoipa::path(
+    get,
+    path = "/api/v1/imports",
+    tag = "imports",
+    operation_id = "list_imports",
+    responses((status = OK, description = "The imports, without their reports.", content_type = "application/json")),
+)]
 async fn list(
     State(app): State<App>,
     Extension(open): Extension<OpenImports>,
@@ -155,7 +192,15 @@ async fn list(
     Ok(Json(Imports { imports }))
 }
 
-/// `POST /api/v1/imports/{id}/undo`
+/// Takes a whole import back.
+#[utoipa::path(
+    post,
+    path = "/api/v1/imports/{id}/undo",
+    tag = "imports",
+    operation_id = "undo_import",
+    params(("id" = String, Path, description = "The import.")),
+    responses((status = OK, description = "The import, undone.", content_type = "application/json")),
+)]
 async fn take_back(State(app): State<App>, caller: Caller, Path(id): Path<Uuid>) -> Result<Json<ImportJob>, ApiError> {
     let mut connection = app.db().readers().acquire().await?;
     let found = ImportJob::load(id, &mut connection).await?;

@@ -3,7 +3,8 @@
 use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use crate::{model, record};
+use crate::platform::telemetry;
+use crate::{device, exchange, import, model, record, user};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -11,9 +12,16 @@ pub(super) fn fixed() -> OpenApi {
         "The records of one tenant, as the caller's role may see and change them. `docs/rest.md` is the guide.",
     ));
     let mut all = OpenApiBuilder::new().info(info.build()).build();
-    for slice in
-        [record::routes::Described::openapi(), model::routes::Described::openapi(), super::routes::Described::openapi()]
-    {
+    for slice in [
+        record::routes::Described::openapi(),
+        exchange::Described::openapi(),
+        user::routes::Described::openapi(),
+        device::Described::openapi(),
+        import::routes::Described::openapi(),
+        telemetry::routes::Described::openapi(),
+        model::routes::Described::openapi(),
+        super::routes::Described::openapi(),
+    ] {
         all.merge(slice);
     }
     all

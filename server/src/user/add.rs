@@ -18,7 +18,7 @@ use crate::platform::http::{ApiError, JsonBody};
 use crate::record::write::{Change, Decision};
 
 /// The person to add.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewUser {
     /// What she signs in with.
     email: String,
@@ -33,9 +33,10 @@ pub struct NewUser {
 }
 
 /// What was done.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct AddedUser {
     /// The user record.
+    #[schema(value_type = String, format = "uuid")]
     user: RecordId,
     /// The address she signs in with.
     email: String,
@@ -43,7 +44,15 @@ pub struct AddedUser {
     created: bool,
 }
 
-/// `POST /api/v1/users`
+/// Adds a person who signs in, or lets a user sign in who was there without an address. For administrators.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users",
+    tag = "users",
+    operation_id = "add_user",
+    request_body = NewUser,
+    responses((status = CREATED, description = "Added.", body = AddedUser), (status = OK, description = "She was there already.", body = AddedUser)),
+)]
 pub(super) async fn add(
     State(app): State<App>,
     caller: Caller,

@@ -13,14 +13,15 @@ use crate::platform::auth::Caller;
 use crate::platform::http::ApiError;
 
 /// All users.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Users {
     users: Vec<ListedUser>,
 }
 
 /// One of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ListedUser {
+    #[schema(value_type = String, format = "uuid")]
     id: RecordId,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,13 +30,21 @@ pub struct ListedUser {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
     team: Option<Uuid>,
     active: bool,
     /// She has an address, a password and a role, and is active.
     signs_in: bool,
 }
 
-/// `GET /api/v1/users`
+/// Everybody, with who can sign in. For administrators.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users",
+    tag = "users",
+    operation_id = "list_sign_ins",
+    responses((status = OK, description = "All users.", body = Users)),
+)]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Users>, ApiError> {
     caller.expect_admin("list who may sign in")?;
     let with_password: Vec<Uuid> =

@@ -11,10 +11,11 @@ use crate::app::App;
 use crate::platform::auth::Caller;
 
 /// The caller as the server sees her.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Me {
     /// The user record; absent for the operator of the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
     user: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -23,18 +24,30 @@ pub struct Me {
     /// The role's key.
     role: String,
     /// Her own team and those that she manages.
+    #[schema(value_type = Vec<String>)]
     teams: Vec<Uuid>,
     /// The territories of her teams and all below them.
+    #[schema(value_type = Vec<String>)]
     territories: Vec<Uuid>,
+    #[schema(value_type = String)]
     language: Language,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
     device: Option<DeviceId>,
+    #[schema(value_type = String, format = "uuid")]
     tenant: TenantId,
     /// Hash of the model as her role sees it.
     model: String,
 }
 
-/// `GET /api/v1/me`
+/// The caller as the server sees her.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    tag = "users",
+    operation_id = "me",
+    responses((status = OK, description = "The caller.", body = Me)),
+)]
 pub(super) async fn me(State(app): State<App>, caller: Caller) -> Json<Me> {
     let snapshot = app.live().snapshot();
     let user = snapshot.directory.user(caller.user.0);

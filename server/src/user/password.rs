@@ -11,7 +11,7 @@ use crate::platform::http::problem::{INVALID_BODY, NOT_FOUND};
 use crate::platform::http::{ApiError, JsonBody, Path};
 
 /// The password to set.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewPassword {
     /// The new one.
     password: String,
@@ -19,7 +19,16 @@ pub struct NewPassword {
     old_password: Option<String>,
 }
 
-/// `POST /api/v1/users/{id}/password`: ends all other sessions of the user.
+/// Sets a password, one's own or as an administrator anybody's, and ends the user's other sessions.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{id}/password",
+    tag = "users",
+    operation_id = "set_password",
+    params(("id" = String, Path, description = "The user.")),
+    request_body = NewPassword,
+    responses((status = NO_CONTENT, description = "Set.")),
+)]
 pub(super) async fn set(
     State(app): State<App>,
     caller: Caller,

@@ -15,3 +15,8 @@ pub fn routes() -> Router<App> {
         .route("/api/v1/users", get(list::list).post(add::add))
         .route("/api/v1/users/{id}/password", post(password::set))
 }
+
+/// How they are described.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(session::sign_in, session::sign_out, me::me, list::list, add::add, password::set))]
+pub struct Described;

@@ -11,24 +11,34 @@ use crate::platform::auth::{Caller, Sessions, check_password};
 use crate::platform::http::{ApiError, JsonBody};
 
 /// Who wants in.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct SignIn {
     email: String,
     password: String,
 }
 
 /// The session that was opened.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct SignedIn {
     /// To be sent as `Authorization: Bearer`; the server cannot tell it again.
     token: String,
     /// When the session ends if it is not used before; use moves it on.
     expires_at_ms: i64,
     /// The user record.
+    #[schema(value_type = String, format = "uuid")]
     user: RecordId,
 }
 
-/// `POST /api/v1/sessions`
+/// Opens a session for a user who has no device.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions",
+    tag = "sessions",
+    operation_id = "sign_in",
+    request_body = SignIn,
+    security(()),
+    responses((status = CREATED, description = "The session.", body = SignedIn)),
+)]
 pub(super) async fn sign_in(
     State(app): State<App>,
     JsonBody(SignIn { email, password }): JsonBody<SignIn>,
@@ -42,7 +52,14 @@ pub(super) async fn sign_in(
     Ok((StatusCode::CREATED, Json(SignedIn { token: session.token, expires_at_ms: session.expires_ms, user })))
 }
 
-/// `DELETE /api/v1/sessions/current`
+/// Ends the session that asks.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/current",
+    tag = "sessions",
+    operation_id = "sign_out",
+    responses((status = NO_CONTENT, description = "Ended.")),
+)]
 pub(super) async fn sign_out(State(app): State<App>, caller: Caller) -> Result<StatusCode, ApiError> {
     // The operator has no session that could end.
     if let Some(session) = caller.session {

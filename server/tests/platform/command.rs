@@ -177,3 +177,31 @@ fn every_help_has_an_example() {
     }
     assert!(read >= 6, "only {read} commands were found");
 }
+
+#[test]
+fn an_overlay_is_checked_applied_and_shown_beside_a_running_server_too() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path();
+    let file = data.join("moods.yaml");
+    let yaml = "entity: account\nfields:\n  moods: {type: text, labels: {es: Humor, en: Mood}}\n";
+    std::fs::write(&file, yaml).expect("the folder is ours");
+    let file = file.to_str().expect("UTF-8");
+
+    let checked = json_of(&run(data, &["model", "check", file, "--json"], None));
+    assert_eq!((&checked["name"], &checked["changed"]), (&json!("moods"), &json!(true)));
+    let (mut server, _) = serve(data, &[]);
+    let applied = run(data, &["model", "apply", file], None);
+    assert_eq!(String::from_utf8_lossy(&applied.stdout), "The overlay moods is in force.\n");
+    let shown = json_of(&run(data, &["model", "show", "account", "--json"], None));
+    assert_eq!(shown["fields"]["moods"]["labels"]["en"], json!("Mood"));
+    let described = json_of(&run(data, &["openapi"], None));
+    assert_eq!(described["components"]["schemas"]["AccountFields"]["properties"]["moods"]["title"], json!("Mood"));
+
+    std::fs::write(file, "entity: account\nfields:\n  moods: {type: colour}\n").expect("the folder is ours");
+    let refused = run(data, &["model", "apply", file, "--json"], None);
+    assert_eq!((refused.status.code(), &json_of(&refused)["code"]), (Some(1), &json!("invalid-model")));
+    let missing = run(data, &["model", "check", "missing.yaml", "--json"], None);
+    assert_eq!((missing.status.code(), &json_of(&missing)["code"]), (Some(2), &json!("usage")));
+    signal(&server, "-TERM");
+    assert!(server.wait().expect("it ends").success());
+}

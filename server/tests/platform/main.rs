@@ -4,6 +4,8 @@ mod command;
 mod devices;
 mod listeners;
 mod passwords;
+mod routes;
+mod routes_are_described;
 mod routes_need_credentials;
 mod sessions;
 mod shutdown;

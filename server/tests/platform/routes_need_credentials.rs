@@ -1,11 +1,9 @@
 //! Every route there is, read from the sources: one that is added and lets strangers in fails here.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::routes::all_routes;
 use crate::support::World;
 
 /// Who may do this without credentials, and why.
@@ -21,8 +19,7 @@ const OPEN: [(&str, &str); 4] = [
 #[tokio::test]
 async fn every_route_but_the_open_ones_refuses_strangers() {
     let world = World::new().await;
-    let routes = routes_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    assert!(routes.len() >= 10, "the sources were not found: {routes:?}");
+    let routes = all_routes();
     let mut refused = 0;
     for route in routes {
         let path = route
@@ -47,21 +44,4 @@ async fn every_route_but_the_open_ones_refuses_strangers() {
         }
     }
     assert!(refused >= 8, "only {refused} routes refused: what was sent reached none");
-}
-
-fn routes_in(folder: &Path) -> BTreeSet<String> {
-    let mut routes = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).expect("the sources") {
-        let path = entry.expect("the sources").path();
-        if path.is_dir() {
-            routes.extend(routes_in(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("http/tests.rs") {
-            let text = std::fs::read_to_string(&path).expect("the sources");
-            routes.extend(text.split(".route(").skip(1).filter_map(|rest| {
-                let literal = rest.trim_start().strip_prefix('"')?;
-                Some(literal.split_once('"')?.0.to_owned())
-            }));
-        }
-    }
-    routes
 }

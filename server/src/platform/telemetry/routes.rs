@@ -23,11 +23,37 @@ pub fn open() -> Router<App> {
     health().route("/metrics", get(metrics))
 }
 
+/// How they are described.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(alive, ready, guarded_metrics))]
+pub struct Described;
+
 fn health() -> Router<App> {
-    Router::new().route("/livez", get(async || "alive\n")).route("/readyz", get(ready))
+    Router::new().route("/livez", get(alive)).route("/readyz", get(ready))
+}
+
+/// Whether the process answers.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "health",
+    operation_id = "livez",
+    security(()),
+    responses((status = OK, description = "It does.", content_type = "text/plain")),
+)]
+async fn alive() -> &'static str {
+    "alive\n"
 }
 
 /// Whether requests make sense at this moment: the database answers and the writer lives.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    operation_id = "readyz",
+    security(()),
+    responses((status = OK, description = "They do.", content_type = "text/plain")),
+)]
 async fn ready(State(app): State<App>) -> Result<&'static str, ApiError> {
     let unready = |why: &str| ApiError::new(UNAVAILABLE).detail(why);
     if !app.writer().is_alive() {
@@ -40,6 +66,14 @@ async fn ready(State(app): State<App>) -> Result<&'static str, ApiError> {
     Ok("ready\n")
 }
 
+/// Measurements, as `OpenMetrics`. For administrators.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    operation_id = "metrics",
+    responses((status = OK, description = "OpenMetrics.", content_type = "text/plain")),
+)]
 async fn guarded_metrics(caller: Caller, app: State<App>) -> Result<impl IntoResponse, ApiError> {
     caller.expect_admin("read the server's measurements")?;
     Ok(metrics(app).await)
