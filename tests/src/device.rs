@@ -12,8 +12,10 @@ pub struct Device {
 }
 
 impl Device {
+    /// Makes a folder a device of whoever has that address, at a server or at what stands before it.
     #[track_caller]
-    pub(crate) fn enrol(url: &str, email: &str) -> Self {
+    #[must_use]
+    pub fn enrol(url: &str, email: &str) -> Self {
         let device = Self { home: tempfile::tempdir().expect("a temporary folder") };
         let _ = device.run(&["enrol", url, "--user", email]).ok();
         device

@@ -1,11 +1,13 @@
 //! A server that is killed between receiving a push and answering it: after the retry, each effect is there once.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use cartera_tests::{Company, Message, Phone, Server};
+use cartera_tests::{Company, Device, Message, Phone, Server};
 use serde_json::{Value, json};
 use sync_protocol::id::Sequence;
 use sync_protocol::wire::{FieldOperation, Mutation, Outcome, Verdict};
@@ -148,6 +150,90 @@ fn a_push_that_a_kill_interrupts_and_a_retry_repeats_takes_effect_once() {
     }
     server.kill();
     assert_sound(&server);
+}
+
+/// What stands between a device and its server, and lets no answer through while it is told so.
+struct Line {
+    address: SocketAddr,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Line {
+    fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = is_cut.clone();
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for device in listener.incoming() {
+                let device = device.expect("a connection");
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                if cut.load(Ordering::SeqCst) { swallow(&device, server) } else { carry(device, server) }
+            }
+        });
+        Self { address, is_cut }
+    }
+}
+
+/// The server gets the whole request and answers it; the device hears nothing.
+fn swallow(device: &TcpStream, mut server: TcpStream) {
+    let request = read_request(device);
+    server.write_all(&request).expect("the server takes the request");
+    server.read_exact(&mut [0]).expect("the server begins to answer");
+    device.shutdown(Shutdown::Both).expect("the device still waits");
+}
+
+fn carry(device: TcpStream, server: TcpStream) {
+    let copy = |mut from: TcpStream, mut to: TcpStream| {
+        move || {
+            // Whichever side ends first, ends both.
+            drop(std::io::copy(&mut from, &mut to));
+            drop(to.shutdown(Shutdown::Both));
+        }
+    };
+    let twin = |stream: &TcpStream| stream.try_clone().expect("a second handle");
+    thread::spawn(copy(twin(&device), twin(&server)));
+    thread::spawn(copy(server, device));
+}
+
+#[test]
+fn a_device_that_heard_nothing_sends_again_and_nothing_happens_twice() {
+    let mut server = Server::start();
+    let _company = Company::found(&server);
+    let ana = server.person(Company::ANA);
+    let account = ana.create("account", &json!({"name": "Conservas Ana"}));
+    let line = Line::to(server.address());
+    let device = Device::enrol(&format!("http://{}", line.address), Company::ANA);
+    let _ = device.run(&["sync"]).ok();
+    let _ = device.run(&["set", "account", &account, "notes=una vez", "tags+=puerto", "key_dates+=llamada"]).ok();
+    let made = device.run(&["new", "account", "name=Cuenta nueva"]).ok();
+
+    line.is_cut.store(true, Ordering::SeqCst);
+    let problem = device.run(&["sync"]).problem();
+    assert_eq!(problem.code, "unreachable", "{problem:?}");
+    assert_eq!(device.run(&["outbox"]).ok()["count"], 2, "what has no outcome is kept");
+    server.restart();
+    line.is_cut.store(false, Ordering::SeqCst);
+
+    let told = device.run(&["sync"]).ok();
+    assert_eq!(
+        (&told["applied"], &told["attention"], &told["in_step"]),
+        (&json!(2), &json!(0), &json!(true)),
+        "{told}"
+    );
+    let here = device.run(&["show", "account", &account]).ok();
+    let there = ana.get(&format!("/api/v1/account/{account}")).ok();
+    assert_eq!(here["fields"], there["fields"], "both hold the same record");
+    assert_eq!(there["fields"]["tags"], json!(["puerto"]));
+    assert_eq!(there["fields"]["key_dates"].as_array().map(Vec::len), Some(1), "{there}");
+    let history = ana.get(&format!("/api/v1/account/{account}/history")).ok();
+    let entries = history["items"].as_array().expect("a page of entries");
+    for field in ["notes", "tags", "key_dates"] {
+        assert_eq!(entries.iter().filter(|entry| entry["field"] == field).count(), 1, "{field}: {history}");
+    }
+    let history = ana.get(&format!("/api/v1/account/{}/history", made["id"].as_str().expect("an id"))).ok();
+    assert_eq!(history["items"].as_array().map(Vec::len), Some(1), "it was made once: {history}");
 }
 
 #[track_caller]

@@ -95,6 +95,53 @@ fn each_phone_gets_exactly_what_its_users_role_reaches() {
 }
 
 #[test]
+fn the_records_api_shows_no_more_than_the_exchange() {
+    let scene = Scene::set();
+    let Scene { server, company, ana, berta, oscar, sara, open } = &scene;
+    let money = |minor: i64| json!({"minor": minor, "currency": "EUR"});
+    company.admin.set("opportunity", ana, &json!({"amount": money(900_000), "cost": money(771_301)}));
+    let agent = server.person(Company::ANA);
+
+    let hers = sorted([ana, berta, open]);
+    assert_eq!(ids(&agent.get("/api/v1/opportunity").ok()), hers);
+    assert_eq!(ids(&agent.get("/api/v1/search?q=gr%C3%BAa&entity=opportunity").ok()), hers);
+    assert_eq!(agent.count("opportunity"), 3);
+    for foreign in [oscar, sara] {
+        for path in [format!("/api/v1/opportunity/{foreign}"), format!("/api/v1/opportunity/{foreign}/history")] {
+            assert_eq!(agent.get(&path).problem().code, "not-found", "{path}");
+        }
+    }
+
+    let record = format!("/api/v1/opportunity/{ana}");
+    for path in ["/api/v1/opportunity", &record, &format!("{record}/history"), "/api/v1/search?q=ana", "/api/v1/model"]
+    {
+        let told = agent.get(path);
+        let _ = told.ok();
+        for hidden in ["\"cost\"", "\"margin\"", "771301", "128699"] {
+            assert!(!told.body.contains(hidden), "{path} tells {hidden}");
+        }
+    }
+    // Nor does asking by a hidden field tell what it holds.
+    for (query, code) in [
+        ("?where=cost%20%3E%20771300", "invalid-expression"),
+        ("?sort=cost", "unknown-field"),
+        ("?fields=name,cost", "unknown-field"),
+        ("/summary?sum=cost", "unknown-field"),
+        ("/summary?by=margin", "unknown-field"),
+    ] {
+        assert_eq!(agent.get(&format!("/api/v1/opportunity{query}")).problem().code, code, "{query}");
+    }
+}
+
+fn ids(page: &serde_json::Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap_or_else(|| panic!("a page has items: {page}"));
+    let mut ids: Vec<String> =
+        items.iter().map(|item| item["id"].as_str().expect("a record has an id").to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
 fn each_changes_only_what_her_role_lets_her_change() {
     let scene = Scene::set();
     let Scene { server, company, ana, berta, oscar, sara, .. } = &scene;
