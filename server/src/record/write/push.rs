@@ -72,7 +72,8 @@ pub(super) fn admit(unit: &mut Unit, push: &Push) -> Result<Vec<Change>, PushErr
         if mutation.id != expected {
             return Err(PushError::Gap { expected, got: mutation.id });
         }
-        if mutation.id <= state.last && !state.outcomes.contains_key(&mutation.id) {
+        // Those above `stored` are about to be decided: the same push came twice into this commit.
+        if mutation.id <= state.stored && !state.outcomes.contains_key(&mutation.id) {
             return Err(PushError::Forgotten(mutation.id));
         }
     }

@@ -171,6 +171,28 @@ async fn a_push_is_decided_once_however_often_it_comes() {
 }
 
 #[tokio::test]
+async fn a_push_that_comes_twice_into_one_commit_is_decided_once() {
+    let world = World::new().await;
+    let rep = world.user("Ana", "sales_rep", None).await;
+    let phone = world.device(&rep).await;
+    let push = || {
+        let create = mutation(
+            1,
+            MutationKind::Create,
+            "account",
+            RecordId(uuid::Uuid::from_u128(5)),
+            0,
+            json!({"name": "Acme"}),
+        );
+        world.app.writer().push(phone.clone(), vec![create], 0)
+    };
+    let (first, again) = tokio::join!(push(), push());
+    assert_eq!(first.expect("a push"), again.expect("the same push"));
+    assert_eq!(world.app.writer().commits().borrow().requests, 2, "both were in one commit");
+    assert_eq!(world.count("SELECT count(*) FROM history WHERE kind = 'made' AND device > 0").await, 1);
+}
+
+#[tokio::test]
 async fn two_people_on_one_record() {
     let world = World::new().await;
     let rep = world.user("Ana", "sales_rep", None).await;
