@@ -37,10 +37,22 @@ async fn play(steps: Vec<Step>) {
                 phone.edit(&office, drafts).await;
             }
             Step::Elsewhere(change) => office.write(&change, at).await,
+            Step::Together(changes) => office.write_together(&changes, at).await,
             Step::Move(moved) => office.reorganise(moved).await,
             Step::Sync { phone, exchanges, page, fault } => {
                 let phone = &mut phones[usize::from(phone) % CARRIERS.len()];
                 phone.sync(&office, usize::from(exchanges), u64::from(page), fault).await;
+            }
+            Step::AtOnce { phones: (one, other), page, change } => {
+                let pair = [one, other].map(|phone| usize::from(phone) % CARRIERS.len());
+                if let Ok([one, other]) = phones.get_disjoint_mut(pair) {
+                    let page = u64::from(page);
+                    tokio::join!(
+                        one.sync_in_a_crowd(&office, page),
+                        other.sync_in_a_crowd(&office, page),
+                        office.write(&change, at),
+                    );
+                }
             }
             Step::Crash(phone) => phones[usize::from(phone) % CARRIERS.len()].restart(),
             Step::RestartServer => office.restart().await,

@@ -10,7 +10,7 @@ use cartera_server::record::write::{Author, Change as ServerChange, Decision};
 use cartera_server::user::rights::Rights;
 use crm::Fields;
 use crm::model::Language;
-use crm::rules::Place;
+use crm::rules::{Gaps, Place};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use sync_protocol::id::RecordId;
@@ -38,6 +38,13 @@ pub struct Intent {
     pub record: RecordId,
     pub set: Fields,
     pub ops: Vec<FieldOperation>,
+}
+
+impl Intent {
+    fn into_change(self) -> ServerChange {
+        let Self { kind, entity, record, set, ops } = self;
+        ServerChange { kind, entity, record, base: None, set, ops }
+    }
 }
 
 pub struct Office {
@@ -156,16 +163,32 @@ impl Office {
     }
 
     /// Somebody's change on the server; a refusal is an answer too.
-    pub async fn write(&mut self, change: &Change, at: usize) {
+    pub async fn write(&self, change: &Change, at: usize) {
         self.clock.advance(1_000);
-        let records: Vec<(RecordId, String)> =
-            self.records().into_iter().map(|record| (record.id, record.entity)).collect();
-        if let Some(intent) = self.intent(change, &records, at) {
+        if let Some(intent) = self.intent(change, &self.ids(), at) {
             self.change(intent).await;
         }
     }
 
-    pub async fn reorganise(&mut self, moved: Move) {
+    /// Several in one transaction, in two portions.
+    pub async fn write_together(&self, changes: &[Change], at: usize) {
+        self.clock.advance(1_000);
+        let ids = self.ids();
+        let changes: Vec<ServerChange> =
+            changes.iter().filter_map(|change| self.intent(change, &ids, at)).map(Intent::into_change).collect();
+        let (first, second) = changes.split_at(changes.len() / 2);
+        let mut bulk = self.app.writer().bulk(self.operator(), Gaps::Keep).await.expect("a transaction");
+        for portion in [first, second] {
+            bulk.write(portion.to_vec()).await.expect("written");
+        }
+        bulk.commit().await.expect("committed");
+    }
+
+    fn ids(&self) -> Vec<(RecordId, String)> {
+        self.records().into_iter().map(|record| (record.id, record.entity)).collect()
+    }
+
+    pub async fn reorganise(&self, moved: Move) {
         let (entity, record, set) = match moved {
             Move::Joins { user, team } => {
                 ("user", self.users[usize::from(user)], json!({"team": self.teams[usize::from(team)]}))
@@ -289,12 +312,14 @@ impl Office {
     }
 
     async fn change(&self, intent: Intent) -> Decision {
-        let Intent { kind, entity, record, set, ops } = intent;
-        let rights = Arc::new(Rights::of_operator(&self.app.catalogue()));
-        let author = Author { user: None, device: 0, rights, language: Language::En };
-        let change = ServerChange { kind, entity, record, base: None, set, ops };
-        let mut decisions = self.app.writer().write(author, vec![change], false).await.expect("a commit");
+        let written = self.app.writer().write(self.operator(), vec![intent.into_change()], false).await;
+        let mut decisions = written.expect("a commit");
         decisions.pop().expect("one decision for one change")
+    }
+
+    fn operator(&self) -> Author {
+        let rights = Arc::new(Rights::of_operator(&self.app.catalogue()));
+        Author { user: None, device: 0, rights, language: Language::En }
     }
 
     pub fn database(&self) -> Connection {

@@ -33,6 +33,8 @@ pub struct Phone {
     pub store: MemoryStore,
     engine: Engine,
     page: u64,
+    /// Others change records between the moment when a page is cut and the moment when it is looked at.
+    is_in_a_crowd: bool,
     /// What the server said of each mutation that it did.
     pub done: Vec<(Mutation, Outcome)>,
 }
@@ -41,7 +43,15 @@ impl Phone {
     pub fn new(office: &Office, user: usize) -> Self {
         let store = MemoryStore::default();
         let engine = Engine::restore(store.saved(), Settings::default());
-        Self { user: office.users[user], number: office.enrol(user), store, engine, page: 1 << 20, done: vec![] }
+        Self {
+            user: office.users[user],
+            number: office.enrol(user),
+            store,
+            engine,
+            page: 1 << 20,
+            is_in_a_crowd: false,
+            done: vec![],
+        }
     }
 
     /// A change of what the person sees here, made a draft.
@@ -79,6 +89,13 @@ impl Phone {
         self.page = page;
         self.restart();
         self.give(office, Input::Start, exchanges, fault).await;
+    }
+
+    /// Exchanges while others do.
+    pub async fn sync_in_a_crowd(&mut self, office: &Office, page: u64) {
+        self.is_in_a_crowd = true;
+        self.sync(office, 20, page, Fault::None).await;
+        self.is_in_a_crowd = false;
     }
 
     async fn give(&mut self, office: &Office, input: Input, mut exchanges: usize, fault: Fault) {
@@ -150,8 +167,8 @@ impl Phone {
         let page = puller.pull(app.db(), app.live().head(), cursor).await.expect("a page");
         let operations: Vec<Operation> = serde_json::from_str(&page.operations).expect("operations");
         assert!(page.count > 0 || !page.more, "a page that is not the last says something");
-        let records = office.records();
-        for operation in &operations {
+        let records = if self.is_in_a_crowd { Vec::new() } else { office.records() };
+        for operation in operations.iter().filter(|_| !self.is_in_a_crowd) {
             let Operation::Put { entity, id, set, .. } = operation else { continue };
             let record = records.iter().find(|record| record.id == *id).expect("what is put is there");
             let may = rights.reach(entity, &Place::of(&record.fields), |permission| permission.read);

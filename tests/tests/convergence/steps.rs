@@ -11,10 +11,14 @@ pub enum Step {
     EditTogether { phone: u8, changes: Vec<Change> },
     /// Somebody changes something on the server itself.
     Elsewhere(Change),
+    /// The same, many at once, as an import does.
+    Together(Vec<Change>),
     /// People and teams change their places.
     Move(Move),
     /// A device exchanges a few times, with pages of so many bytes at the most.
     Sync { phone: u8, exchanges: u8, page: u16, fault: Fault },
+    /// Two devices exchange at the same time, and somebody changes something on the server.
+    AtOnce { phones: (u8, u8), page: u16, change: Change },
     /// A device forgets what it had not stored.
     Crash(u8),
     /// The server stops and starts again.
@@ -76,18 +80,24 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Fault::LosesRequest),
         3 => Just(Fault::LosesAnswer),
     ];
-    let page = prop_oneof![Just(1_u16), 200..3_000_u16, Just(u16::MAX)];
     prop_oneof![
         12 => (any::<u8>(), change()).prop_map(|(phone, change)| Step::Edit { phone, change }),
         2 => (any::<u8>(), prop::collection::vec(change(), 2..4))
             .prop_map(|(phone, changes)| Step::EditTogether { phone, changes }),
         5 => change().prop_map(Step::Elsewhere),
+        1 => prop::collection::vec(change(), 2..8).prop_map(Step::Together),
         2 => moved().prop_map(Step::Move),
-        12 => (any::<u8>(), prop_oneof![1..4_u8, Just(60_u8)], page, fault)
+        12 => (any::<u8>(), prop_oneof![1..4_u8, Just(60_u8)], page(), fault)
             .prop_map(|(phone, exchanges, page, fault)| Step::Sync { phone, exchanges, page, fault }),
+        2 => (any::<(u8, u8)>(), page(), change())
+            .prop_map(|(phones, page, change)| Step::AtOnce { phones, page, change }),
         1 => any::<u8>().prop_map(Step::Crash),
         1 => Just(Step::RestartServer),
     ]
+}
+
+fn page() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(1_u16), 200..3_000_u16, Just(u16::MAX)]
 }
 
 fn change() -> impl Strategy<Value = Change> {
