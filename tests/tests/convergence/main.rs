@@ -4,6 +4,7 @@
 //! `PROPTEST_CASES=2000 cargo test -p cartera-tests --test convergence` runs it longer.
 
 mod check;
+mod many;
 mod office;
 mod phone;
 mod steps;

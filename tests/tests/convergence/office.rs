@@ -41,6 +41,18 @@ pub struct Intent {
 }
 
 impl Intent {
+    pub fn create(entity: &str, record: RecordId, set: Value) -> Self {
+        Self { kind: MutationKind::Create, ..Self::update(entity, record, set) }
+    }
+
+    pub fn update(entity: &str, record: RecordId, set: Value) -> Self {
+        Self { kind: MutationKind::Update, entity: entity.into(), record, set: fields(set), ops: vec![] }
+    }
+
+    pub fn delete(entity: &str, record: RecordId) -> Self {
+        Self { kind: MutationKind::Delete, ..Self::update(entity, record, json!({})) }
+    }
+
     fn into_change(self) -> ServerChange {
         let Self { kind, entity, record, set, ops } = self;
         ServerChange { kind, entity, record, base: None, set, ops }
@@ -170,12 +182,16 @@ impl Office {
         }
     }
 
-    /// Several in one transaction, in two portions.
+    /// Several in one transaction.
     pub async fn write_together(&self, changes: &[Change], at: usize) {
         self.clock.advance(1_000);
         let ids = self.ids();
-        let changes: Vec<ServerChange> =
-            changes.iter().filter_map(|change| self.intent(change, &ids, at)).map(Intent::into_change).collect();
+        self.bulk(changes.iter().filter_map(|change| self.intent(change, &ids, at)).collect()).await;
+    }
+
+    /// One transaction, in two portions.
+    pub async fn bulk(&self, intents: Vec<Intent>) {
+        let changes: Vec<ServerChange> = intents.into_iter().map(Intent::into_change).collect();
         let (first, second) = changes.split_at(changes.len() / 2);
         let mut bulk = self.app.writer().bulk(self.operator(), Gaps::Keep).await.expect("a transaction");
         for portion in [first, second] {
@@ -217,21 +233,9 @@ impl Office {
         };
         let any = || nth(&["account", "opportunity", "contact", "activity"], change.record);
         let user = |n: u8| self.users[usize::from(n)];
-        let update = |(record, entity), set: Value| Intent {
-            kind: MutationKind::Update,
-            entity,
-            record,
-            set: fields(set),
-            ops: vec![],
-        };
-        let operation = |(record, entity), op| Intent { ops: vec![op], ..update((record, entity), json!({})) };
-        let create = |entity: &str, set: Value| Intent {
-            kind: MutationKind::Create,
-            entity: entity.into(),
-            record: self.new_id(),
-            set: fields(set),
-            ops: vec![],
-        };
+        let update = |(record, entity): (RecordId, String), set| Intent::update(&entity, record, set);
+        let operation = |target, op| Intent { ops: vec![op], ..update(target, json!({})) };
+        let create = |entity, set| Intent::create(entity, self.new_id(), set);
         let tag = |n: u8| vec![json!(format!("t{n}"))];
         Some(match change.kind {
             ChangeKind::MakeAccount { owner } => {
@@ -250,7 +254,10 @@ impl Office {
                 let about = json!({"entity": entity, "id": id});
                 create("activity", json!({"subject": format!("Call {at}"), "type": "call", "about": about}))
             }
-            ChangeKind::Delete => Intent { kind: MutationKind::Delete, ..update(any()?, json!({})) },
+            ChangeKind::Delete => {
+                let (record, entity) = any()?;
+                Intent::delete(&entity, record)
+            }
             ChangeKind::Text(n) => {
                 let target = any()?;
                 let field = text_field(&target.1);
@@ -296,18 +303,15 @@ impl Office {
 
     async fn make(&self, entity: &str, set: Value) -> RecordId {
         let record = self.new_id();
-        let mut set = fields(set);
-        set.retain(|_, value| !value.is_null());
-        let intent = Intent { kind: MutationKind::Create, entity: entity.into(), record, set, ops: vec![] };
+        let mut intent = Intent::create(entity, record, set);
+        intent.set.retain(|_, value| !value.is_null());
         let decision = self.change(intent).await;
         assert!(!decision.is_rejected(), "{decision:?}");
         record
     }
 
     async fn set(&self, entity: &str, record: RecordId, set: Value) {
-        let intent =
-            Intent { kind: MutationKind::Update, entity: entity.into(), record, set: fields(set), ops: vec![] };
-        let decision = self.change(intent).await;
+        let decision = self.change(Intent::update(entity, record, set)).await;
         assert!(!decision.is_rejected(), "{decision:?}");
     }
 
