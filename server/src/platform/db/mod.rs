@@ -69,7 +69,7 @@ impl Db {
                     .synchronous(SqliteSynchronous::Full)
                     // Checkpoints run on a connection of their own, so that no commit waits for one.
                     .pragma("wal_autocheckpoint", "0")
-                    .pragma("cache_size", "-16384"),
+                    .pragma("cache_size", "-8192"),
             )
             .await
             .map_err(connect)?;
@@ -80,7 +80,7 @@ impl Db {
         let readers = SqlitePoolOptions::new()
             .max_connections(readers)
             .max_lifetime(None)
-            .connect_with(options.pragma("query_only", "ON").pragma("cache_size", "-4096"))
+            .connect_with(options.pragma("query_only", "ON").pragma("cache_size", "-2048"))
             .await
             .map_err(connect)?;
         let mut log = path.as_os_str().to_owned();
