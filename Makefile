@@ -12,8 +12,8 @@ setup: ## look for what building needs; name what is missing and the command tha
 	@scripts/setup
 
 demo: setup ## build, then serve a made-up company on http://localhost:8080 until Ctrl-C; DEMO=--fresh makes it anew
-	@cargo build --bin cartera --bin cartera-device
-	@exec target/debug/cartera demo $(DEMO)
+	@cargo build --locked --profile demo --bin cartera --bin cartera-device
+	@exec target/demo/cartera demo $(DEMO)
 
 test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies
 	@scripts/verify format lints tests wasm dependencies

@@ -109,7 +109,9 @@ impl Guide<'_> {
             commands: vec![
                 title,
                 format!("{one} set opportunity {deal} next_step='Visita el lunes' own_probability=80"),
-                format!("{other} set opportunity {deal} next_step='Llamar al gerente' close_date=today+30"),
+                format!(
+                    "{other} set opportunity {deal} next_step='Llamar al gerente' description='Piden entrega antes de Navidad'"
+                ),
                 format!("{one} outbox"),
                 format!("{one} sync"),
                 format!("{other} sync"),
