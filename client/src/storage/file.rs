@@ -29,6 +29,7 @@ impl Home {
     ///
     /// # Errors
     /// When it cannot be made, or another command does not let go of it.
+    #[expect(clippy::disallowed_methods, reason = "measures how long it has waited")]
     pub fn hold(path: &Path) -> Result<Self, StorageError> {
         let open = |source| StorageError::Open { path: path.to_owned(), source };
         make_private_folder(path).map_err(open)?;

@@ -40,6 +40,7 @@ impl RequestId {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "tells requests apart and decides nothing")]
 fn new_id() -> HeaderValue {
     let mut random = [0_u8; 16];
     // The id only tells requests apart: when there is no randomness, all zeros do less harm than no answer.
@@ -49,6 +50,7 @@ fn new_id() -> HeaderValue {
 }
 
 /// Runs the request within its span, measures it, logs it and lets its problem carry its id.
+#[expect(clippy::disallowed_methods, reason = "measures how long the answer takes")]
 pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(&request);
