@@ -4,7 +4,8 @@ use crm::rules::Gaps;
 use sync_protocol::id::Sequence;
 use tokio::sync::{mpsc, oneshot};
 
-use super::writer::{Unit, WriteError};
+use super::unit::Unit;
+use super::writer::WriteError;
 use super::{Author, Change, Decision};
 
 type Query = Box<dyn for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_util::future::BoxFuture<'c, ()> + Send>;

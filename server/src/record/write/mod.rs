@@ -7,6 +7,7 @@ mod persist;
 mod push;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod writer;
 
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use sync_protocol::wire::{Mutation, Outcome, Verdict};
 
 use super::decide::{Refusal, Working, decide as decide_change, decide_group};
 use super::persist::run;
-use super::writer::{PushError, Unit};
+use super::unit::Unit;
+use super::writer::PushError;
 use super::{Author, Change, Decision};
 
 /// What one device asks for.
