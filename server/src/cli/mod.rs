@@ -1,6 +1,8 @@
 //! The command `cartera`. Every subcommand is one file: its arguments, and a `run` that returns what is to be said.
 
 mod demo;
+mod import;
+mod import_report;
 pub mod local_api;
 mod model;
 mod openapi;
@@ -54,6 +56,7 @@ struct Global {
 enum Command {
     Serve(serve::Arguments),
     Demo(demo::Arguments),
+    Import(import::Arguments),
     User(user::Arguments),
     Model(model::Arguments),
     Openapi(openapi::Arguments),
@@ -63,6 +66,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure
     match command {
         Command::Serve(arguments) => serve::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
+        Command::Import(arguments) => import::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
         Command::Model(arguments) => model::run(arguments, context).await,
         Command::Openapi(arguments) => openapi::run(arguments, context).await,

@@ -89,8 +89,13 @@ pub enum Damage {
     ControlCharacter(u8),
     /// Quoted-printable text that is not.
     QuotedPrintable(String),
-    /// Base64 that is not.
-    Base64(String),
+    /// A character that base64 does not have, or data after its end.
+    Base64Character(String),
+    /// Base64 that ends too early.
+    Base64Cut {
+        /// Characters that there are.
+        characters: u64,
+    },
     /// A character set that does not exist.
     UnknownCharset(String),
     /// An encoding of a value that does not exist.
@@ -157,7 +162,12 @@ impl Damage {
             Self::NotAProperty(text) => format!("“{text}” is not of the form NAME:value; export the card again"),
             Self::ControlCharacter(byte) => format!("control character 0x{byte:02X} stands in it; export it again"),
             Self::QuotedPrintable(text) => format!("“{text}” is not quoted-printable; export the card again"),
-            Self::Base64(why) => format!("the base64 data is broken ({why}); export the card again"),
+            Self::Base64Character(text) => {
+                format!("“{text}” does not belong into the base64 data; export the card again")
+            }
+            Self::Base64Cut { characters } => {
+                format!("the base64 data is cut after {characters} characters; export the card again")
+            }
             Self::UnknownCharset(name) => format!("there is no character set “{name}”; export the card again"),
             Self::UnknownTransfer(name) => format!("the encoding “{name}” is not known; export the card again"),
         }
@@ -208,7 +218,12 @@ impl Damage {
             Self::QuotedPrintable(text) => {
                 format!("«{text}» no es quoted-printable; exporte la tarjeta otra vez")
             }
-            Self::Base64(why) => format!("los datos en base64 están dañados ({why}); exporte la tarjeta otra vez"),
+            Self::Base64Character(text) => {
+                format!("«{text}» sobra en los datos en base64; exporte la tarjeta otra vez")
+            }
+            Self::Base64Cut { characters } => {
+                format!("los datos en base64 se cortan tras {characters} caracteres; exporte la tarjeta otra vez")
+            }
             Self::UnknownCharset(name) => {
                 format!("no existe el juego de caracteres «{name}»; exporte la tarjeta otra vez")
             }

@@ -37,10 +37,8 @@ impl Base64Check {
             let is_data = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
             if *byte == b'=' {
                 self.padding += 1;
-            } else if !is_data {
-                return Err(Damage::Base64(format!("“{}” in it", byte.escape_ascii())));
-            } else if self.padding > 0 {
-                return Err(Damage::Base64("data after its end".into()));
+            } else if !is_data || self.padding > 0 {
+                return Err(Damage::Base64Character(byte.escape_ascii().to_string()));
             }
             self.characters += 1;
         }
@@ -50,12 +48,9 @@ impl Base64Check {
     /// At its end. Data that ends in padding has its end; whether something in its middle is missing, as in photos that
     /// some phone wrote, is not for an import that does not keep them.
     pub(super) fn finish(&self) -> Result<(), Damage> {
-        if self.characters == 0 {
-            return Err(Damage::Base64("no data".into()));
-        }
         let is_cut = self.padding == 0 && !self.characters.is_multiple_of(4);
-        if is_cut || self.padding > 2 {
-            return Err(Damage::Base64(format!("cut after {} characters", self.characters)));
+        if self.characters == 0 || is_cut || self.padding > 2 {
+            return Err(Damage::Base64Cut { characters: self.characters });
         }
         Ok(())
     }
