@@ -20,7 +20,7 @@ use crate::record::schema;
 use crate::record::write::{Commit, Writer};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
-use crate::{device, exchange, import, model, openapi, record, user};
+use crate::{device, exchange, export, import, model, openapi, record, user};
 
 /// Handle to the running server; cheap to clone.
 #[derive(Clone)]
@@ -172,7 +172,7 @@ fn routes() -> Router<App> {
 
 /// Routes that send or receive whole files, which may take as long as they take.
 fn untimed_routes() -> Router<App> {
-    Router::new().merge(import::routes::routes())
+    Router::new().merge(import::routes::routes()).merge(export::routes::routes())
 }
 
 fn finish(app: &App, routes: Router<App>) -> Router {

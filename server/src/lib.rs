@@ -5,6 +5,7 @@ pub mod cli;
 pub mod demo;
 pub mod device;
 pub mod exchange;
+pub mod export;
 pub mod import;
 pub mod live;
 pub mod model;

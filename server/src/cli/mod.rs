@@ -1,6 +1,7 @@
 //! The command `cartera`. Every subcommand is one file: its arguments, and a `run` that returns what is to be said.
 
 mod demo;
+mod export;
 mod import;
 mod import_report;
 pub mod local_api;
@@ -57,6 +58,7 @@ enum Command {
     Serve(serve::Arguments),
     Demo(demo::Arguments),
     Import(import::Arguments),
+    Export(export::Arguments),
     User(user::Arguments),
     Model(model::Arguments),
     Openapi(openapi::Arguments),
@@ -66,6 +68,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure
     match command {
         Command::Serve(arguments) => serve::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
+        Command::Export(arguments) => export::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
         Command::Model(arguments) => model::run(arguments, context).await,

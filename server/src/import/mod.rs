@@ -28,4 +28,4 @@ pub(crate) fn test_data(folder: &str) -> std::path::PathBuf {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -20,7 +20,8 @@ use crate::app::App;
 use crate::platform::auth::Caller;
 use crate::platform::http::problem::{CONFLICT, NOT_FOUND, NOT_PERMITTED, TOO_MANY_REQUESTS, UNSUPPORTED_ENCODING};
 use crate::platform::http::{ApiError, JsonBody, Path};
-use crate::record::write::WriteError;
+use crate::record::read::ReadError;
+use crate::record::routes::{refuse, unwritten};
 
 /// The routes of imports; they take as long as their files take.
 pub fn routes() -> Router<App> {
@@ -237,7 +238,7 @@ fn may_see(caller: &Caller, who: Option<RecordId>) -> bool {
 /// An import makes and changes any record of its entity: only who may do that may import.
 fn expect_importer(caller: &Caller, entity: &str) -> Result<(), ApiError> {
     let Some(permission) = caller.rights.permission(entity).filter(|permission| permission.read > Level::None) else {
-        return Err(ApiError::new(NOT_FOUND).detail(format!("There is no entity `{entity}` that you may see.")));
+        return Err(refuse(ReadError::UnknownEntity { entity: entity.to_owned() }, caller.language));
     };
     if permission.create && permission.read == Level::All && permission.update == Level::All {
         return Ok(());
@@ -250,8 +251,4 @@ fn expect_importer(caller: &Caller, entity: &str) -> Result<(), ApiError> {
 fn plain_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     last.chars().filter(|c| !c.is_control()).take(255).collect()
-}
-
-fn unwritten(error: WriteError) -> ApiError {
-    ApiError::internal(error)
 }

@@ -3,4 +3,4 @@
 mod crm_sales;
 mod files;
 mod vcards;
-mod world;
+pub(crate) mod world;

@@ -103,6 +103,7 @@ pub fn paths(entity: &Entity, permission: &Permission) -> Map<String, Value> {
     add(all.clone(), "get", reads, operations.list());
     add(all.clone(), "post", permission.create, operations.create());
     add(format!("{all}/summary"), "get", reads, operations.summary());
+    add(format!("{all}/export"), "get", reads && permission.export, operations.export());
     add(one.clone(), "get", reads, operations.get());
     add(one.clone(), "patch", permission.update > Level::None, operations.patch());
     add(one.clone(), "delete", permission.delete > Level::None, operations.delete());
@@ -161,6 +162,27 @@ impl Operations<'_> {
     fn summary(&self) -> Value {
         let parameters = ["Where", "Sum", "By"];
         self.operation("summarise", "Counts and adds up", &parameters, &json!({ "200": answer("Sums.", "Summary") }))
+    }
+
+    fn export(&self) -> Value {
+        let file = json!({ "schema": { "type": "string", "format": "binary" } });
+        let answers = json!({ "200": {
+            "description": "The file; it ends whole or breaks off.",
+            "content": {
+                "text/csv": file.clone(),
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": file,
+            },
+        } });
+        let mut operation = self.operation("export", "Exports", &["Where", "Sort", "Fields"], &answers);
+        let choice = |name: &str, values: Value, description: &str| json!({ "name": name, "in": "query", "description": description, "schema": { "enum": values } });
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.extend([
+                choice("format", json!(["csv", "xlsx"]), "CSV when absent."),
+                choice("language", json!(["es", "en"]), "Headings and options in words of this language."),
+                choice("links", json!(["titles", "ids"]), "How links are written; as titles when absent."),
+            ]);
+        }
+        operation
     }
 
     fn history(&self) -> Value {

@@ -4,7 +4,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::platform::telemetry;
-use crate::{device, exchange, import, model, record, user};
+use crate::{device, exchange, export, import, model, record, user};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -18,6 +18,7 @@ pub(super) fn fixed() -> OpenApi {
         user::routes::Described::openapi(),
         device::Described::openapi(),
         import::routes::Described::openapi(),
+        export::routes::Described::openapi(),
         telemetry::routes::Described::openapi(),
         model::routes::Described::openapi(),
         super::routes::Described::openapi(),

@@ -82,13 +82,13 @@ impl MappingProblem {
                 format!("The file has no column “{column}”; its columns are: {present}.")
             }
             (Self::NoTarget { said, error, .. }, Language::Es) if error.is_read_only => {
-                format!("«{said}» lo escribe el servidor: no se importa. Quítelo de la asignación.")
+                format!("«{said}» lo escribe el servidor: no se importa. Quítalo de la asignación.")
             }
             (Self::NoTarget { said, error, .. }, Language::En) if error.is_read_only => {
                 format!("“{said}” is written by the server and not imported. Take it out of the mapping.")
             }
             (Self::NoTarget { said, error, fields }, Language::Es) => format!(
-                "«{said}»: la entidad {} no tiene ningún campo «{}» que pueda ver; tiene {fields}.",
+                "«{said}»: la entidad {} no tiene ningún campo «{}» que puedas ver; tiene {fields}.",
                 error.entity, error.name
             ),
             (Self::NoTarget { said, error, fields }, Language::En) => format!(
@@ -96,7 +96,7 @@ impl MappingProblem {
                 error.entity, error.name
             ),
             (Self::Nothing { present, fields }, Language::Es) => format!(
-                "Ninguna columna ({present}) corresponde a un campo ({fields}): asígnelas con --map COLUMNA=CAMPO."
+                "Ninguna columna ({present}) corresponde a un campo ({fields}): asígnalas con --map COLUMNA=CAMPO."
             ),
             (Self::Nothing { present, fields }, Language::En) => {
                 format!("No column ({present}) goes to a field ({fields}): map them with --map COLUMN=FIELD.")

@@ -237,7 +237,7 @@ fn name_ends(node: &mut Draft, kind: &FieldKind, field: &str, cell: &Cell) {
 fn no_id(text: &str) -> Trouble {
     Trouble::new(
         "not-an-id",
-        format!("«{text}» no es el identificador de un registro: deje la celda vacía para crear uno nuevo."),
+        format!("«{text}» no es el identificador de un registro: deja la celda vacía para crear uno nuevo."),
         format!("“{text}” is no record's id: leave the cell empty to make a new one."),
     )
 }

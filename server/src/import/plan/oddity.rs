@@ -11,7 +11,7 @@ pub(super) fn problem(oddity: &Oddity) -> RowProblem {
             Severity::Error,
             Trouble::new(
                 "extra-cells",
-                "La fila tiene más celdas que columnas: busque un separador o unas comillas de más.",
+                "La fila tiene más celdas que columnas: busca un separador o unas comillas de más.",
                 "The row has more cells than there are columns: look for a delimiter or a quotation mark too many.",
             ),
             None,

@@ -292,8 +292,8 @@ fn missing(entity: &Entity, text: &str, policy: Policy) -> Trouble {
     Trouble::new(
         "no-such-record",
         format!(
-            "No hay ningún registro de {es} que se llame «{text}»: asígnelo a otro nombre con `values`, créelo con \
-             --on-missing create, o importe la fila sin él con --on-missing keep."
+            "No hay ningún registro de {es} que se llame «{text}»: asígnalo a otro nombre con `values`, créalo con \
+             --on-missing create, o importa la fila sin él con --on-missing keep."
         ),
         format!(
             "No {en} is called “{text}”: map it to another name with `values`, make it with --on-missing create, or \
@@ -306,7 +306,7 @@ fn ambiguous(entity: &Entity, text: &str) -> Trouble {
     let (es, en) = (&entity.labels.es[1], &entity.labels.en[1]);
     Trouble::new(
         "ambiguous",
-        format!("Hay varios registros de {es} que se llaman «{text}»: use su identificador en la celda."),
+        format!("Hay varios registros de {es} que se llaman «{text}»: usa su identificador en la celda."),
         format!("Several {en} are called “{text}”: write the id of one into the cell."),
     )
 }
@@ -319,7 +319,7 @@ fn several_match(entity: &Entity, node: &Node) -> RowProblem {
     let value = key.first().and_then(|name| node.fields.get(name)).and_then(Value::as_str).unwrap_or_default();
     let trouble = Trouble::new(
         "ambiguous",
-        format!("Varios registros de {es} coinciden con la fila en {names}: añada una columna cartera_id."),
+        format!("Varios registros de {es} coinciden con la fila en {names}: añade una columna cartera_id."),
         format!("Several {en} equal the row in {names}: add a column cartera_id."),
     );
     let field = key.first().cloned().unwrap_or_default();

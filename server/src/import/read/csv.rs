@@ -77,7 +77,7 @@ fn rows(text: impl Read, delimiter: char, facts: &FileFacts, sink: &mut dyn Sink
             return Err(ReadError::at(line, Damage::RowTooLarge));
         }
         next_line = line + breaks + 1;
-        let cells: Vec<Cell> = record.iter().map(Cell::text).collect();
+        let cells: Vec<Cell> = record.iter().map(|cell| Cell::text(unguarded(cell))).collect();
         if cells.iter().all(Cell::is_empty) {
             continue;
         }
@@ -99,6 +99,11 @@ fn rows(text: impl Read, delimiter: char, facts: &FileFacts, sink: &mut dyn Sink
 
 fn unreadable(error: &csv::Error) -> ReadError {
     ReadError { line: error.position().map(csv::Position::line), damage: Damage::Io(error.to_string()) }
+}
+
+/// Takes off the apostrophe that an export puts before what a spreadsheet would take for a formula.
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@', '\t', '\r', '\''])).unwrap_or(cell)
 }
 
 fn line_breaks(cell: &str) -> u64 {

@@ -176,20 +176,20 @@ impl Damage {
     fn spanish(&self) -> String {
         match self {
             Self::Io(error) => format!("falló la lectura: {error}"),
-            Self::Empty => "no contiene nada; compruebe que es el fichero correcto".into(),
-            Self::UnknownFormat => "no es un fichero CSV, XLSX ni vCard; guárdelo como uno de ellos".into(),
+            Self::Empty => "no contiene nada; comprueba que es el fichero correcto".into(),
+            Self::UnknownFormat => "no es un fichero CSV, XLSX ni vCard; guárdalo como uno de ellos".into(),
             Self::UnknownEncoding(label) => {
-                format!("no existe la codificación «{label}»; pruebe con utf-8 o windows-1252")
+                format!("no existe la codificación «{label}»; prueba con utf-8 o windows-1252")
             }
-            Self::OpenQuote => "las comillas que abren aquí una celda no se cierran; ciérrelas o duplíquelas".into(),
-            Self::RowTooLarge => "esta fila ocupa más de 4 MiB; busque unas comillas sin cerrar".into(),
-            Self::RepeatedColumn(name) => format!("dos columnas se llaman «{name}»; cambie el nombre de una"),
+            Self::OpenQuote => "las comillas que abren aquí una celda no se cierran; ciérralas o duplícalas".into(),
+            Self::RowTooLarge => "esta fila ocupa más de 4 MiB; busca unas comillas sin cerrar".into(),
+            Self::RepeatedColumn(name) => format!("dos columnas se llaman «{name}»; cambia el nombre de una"),
             Self::TooManyColumns(count) => format!("{count} columnas son demasiadas; se leen 1.000 como máximo"),
             Self::Workbook(error) => {
-                format!("el libro está dañado ({error}); ábralo, guárdelo otra vez y repita la importación")
+                format!("el libro está dañado ({error}); ábrelo, guárdalo otra vez y repite la importación")
             }
             Self::WorkbookTooLarge(part) => {
-                format!("su parte «{part}» ocupa demasiado al descomprimirla; divídalo o guarde la hoja como CSV")
+                format!("su parte «{part}» ocupa demasiado al descomprimirla; divídelo o guarda la hoja como CSV")
             }
             Self::NoSheet { asked, present } => {
                 format!("no hay ninguna hoja «{asked}»; las hojas son {}", present.join(", "))
@@ -198,37 +198,37 @@ impl Damage {
                 format!("«{text}» está fuera de cualquier tarjeta; una tarjeta empieza con BEGIN:VCARD")
             }
             Self::CardNotEnded { begun } => {
-                format!("empieza una tarjeta aunque la de la línea {begun} no tiene END:VCARD; expórtela otra vez")
+                format!("empieza una tarjeta aunque la de la línea {begun} no tiene END:VCARD; expórtala otra vez")
             }
             Self::CardCut { begun } => format!(
-                "el fichero se acaba dentro de la tarjeta de la línea {begun}, antes de END:VCARD; expórtelo otra vez"
+                "el fichero se acaba dentro de la tarjeta de la línea {begun}, antes de END:VCARD; expórtalo otra vez"
             ),
             Self::NoVersion { begun } => {
-                format!("la tarjeta de la línea {begun} no tiene VERSION; expórtela otra vez")
+                format!("la tarjeta de la línea {begun} no tiene VERSION; expórtala otra vez")
             }
             Self::UnknownVersion(version) => {
                 format!("no se lee la versión «{version}» de vCard; se leen 2.1, 3.0 y 4.0")
             }
             Self::NotAProperty(text) => {
-                format!("«{text}» no tiene la forma NOMBRE:valor; exporte la tarjeta otra vez")
+                format!("«{text}» no tiene la forma NOMBRE:valor; exporta la tarjeta otra vez")
             }
             Self::ControlCharacter(byte) => {
-                format!("contiene el carácter de control 0x{byte:02X}; expórtelo otra vez")
+                format!("contiene el carácter de control 0x{byte:02X}; expórtalo otra vez")
             }
             Self::QuotedPrintable(text) => {
-                format!("«{text}» no es quoted-printable; exporte la tarjeta otra vez")
+                format!("«{text}» no es quoted-printable; exporta la tarjeta otra vez")
             }
             Self::Base64Character(text) => {
-                format!("«{text}» sobra en los datos en base64; exporte la tarjeta otra vez")
+                format!("«{text}» sobra en los datos en base64; exporta la tarjeta otra vez")
             }
             Self::Base64Cut { characters } => {
-                format!("los datos en base64 se cortan tras {characters} caracteres; exporte la tarjeta otra vez")
+                format!("los datos en base64 se cortan tras {characters} caracteres; exporta la tarjeta otra vez")
             }
             Self::UnknownCharset(name) => {
-                format!("no existe el juego de caracteres «{name}»; exporte la tarjeta otra vez")
+                format!("no existe el juego de caracteres «{name}»; exporta la tarjeta otra vez")
             }
             Self::UnknownTransfer(name) => {
-                format!("no se conoce la codificación «{name}»; exporte la tarjeta otra vez")
+                format!("no se conoce la codificación «{name}»; exporta la tarjeta otra vez")
             }
         }
     }

@@ -86,7 +86,7 @@ impl<'a> Importing<'a> {
         for column in layout.unmapped() {
             let Trouble { code, message } = Trouble::new(
                 "unmapped-column",
-                format!("La columna «{column}» no se importa: asígnela con --map \"{column}=CAMPO\", o a «-»."),
+                format!("La columna «{column}» no se importa: asígnala con --map \"{column}=CAMPO\", o a «-»."),
                 format!("The column “{column}” is not imported: map it with --map \"{column}=FIELD\", or to “-”."),
             );
             let problem = RowProblem {

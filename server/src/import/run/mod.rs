@@ -204,7 +204,7 @@ fn refused(error: &ReadError, language: Language) -> Ended {
 
 fn failed(language: Language) -> Refusal {
     let message = match language {
-        Language::Es => "El servidor no pudo terminar la importación; no se ha importado nada. Inténtelo otra vez.",
+        Language::Es => "El servidor no pudo terminar la importación; no se ha importado nada. Inténtalo otra vez.",
         Language::En => "The server could not finish the import; nothing was imported. Try again.",
     };
     Refusal { code: "failed".into(), line: None, message: message.into() }
@@ -212,7 +212,7 @@ fn failed(language: Language) -> Refusal {
 
 fn no_entity(entity: &str, language: Language) -> Refusal {
     let message = match language {
-        Language::Es => format!("No hay ninguna entidad «{entity}» que pueda ver."),
+        Language::Es => format!("No hay ninguna entidad «{entity}» que puedas ver."),
         Language::En => format!("There is no entity “{entity}” that you may see."),
     };
     Refusal { code: "unknown-entity".into(), line: None, message }
@@ -220,7 +220,7 @@ fn no_entity(entity: &str, language: Language) -> Refusal {
 
 fn wrong_setting(name: &str, value: &str, example: &str, language: Language) -> Refusal {
     let message = match language {
-        Language::Es => format!("`{name}: {value}` no existe: escriba un código como {example}."),
+        Language::Es => format!("`{name}: {value}` no existe: escribe un código como {example}."),
         Language::En => format!("`{name}: {value}` does not exist: write a code such as {example}."),
     };
     Refusal { code: "mapping".into(), line: None, message }
@@ -234,7 +234,7 @@ fn gap(policy: Policy, problem: RowProblem, field: &str) -> RowProblem {
     let RowProblem { column, value, message, .. } = problem;
     let trouble = Trouble::new(
         "required",
-        format!("{} O importe las filas sin él con --on-missing {field}=keep.", message.es),
+        format!("{} O importa las filas sin él con --on-missing {field}=keep.", message.es),
         format!("{} Or bring the rows in without it with --on-missing {field}=keep.", message.en),
     );
     RowProblem::error(trouble, column.as_deref(), field, value.as_deref().unwrap_or_default())

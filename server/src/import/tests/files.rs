@@ -121,7 +121,7 @@ async fn a_mapping_or_a_file_that_does_not_fit_is_refused_before_anything_is_wri
     let job = world.import("account", "a.csv", "name\nAcme\n".into(), "{currency: EURO}", false).await;
     assert_eq!(job["refusals"][0]["code"], "mapping");
     let (status, problem) = world.post("/api/v1/imports", &json!({"entity": "nothing", "file_name": "a.csv"})).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &"not-found".into()));
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &"unknown-entity".into()));
     let (status, problem) = world
         .post("/api/v1/imports", &json!({"entity": "account", "file_name": "a.csv", "mapping": {"colums": {}}}))
         .await;

@@ -18,19 +18,19 @@ use crate::platform::clock::SystemClock;
 use crate::platform::config::Config;
 use crate::platform::entropy::SeededEntropy;
 
-pub(super) struct World {
-    pub(super) app: App,
+pub(crate) struct World {
+    pub(crate) app: App,
     router: Router,
     folder: TempDir,
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::open(tempfile::tempdir().expect("a temporary folder")).await
     }
 
     /// With the stage that the crm-sales data has beside the core ones.
-    pub(super) async fn with_overlay() -> Self {
+    pub(crate) async fn with_overlay() -> Self {
         let world = Self::new().await;
         let yaml = include_str!("../../../../tests/crm-sales/overlay.yaml");
         let mut tx = world.app.db().write().await.expect("the writing transaction");
@@ -52,7 +52,7 @@ impl World {
         Self { app, router, folder }
     }
 
-    pub(super) async fn call(&self, method: Method, path: &str, body: Body, kind: &str) -> (StatusCode, Value) {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Body, kind: &str) -> (StatusCode, Value) {
         let request = Request::builder().method(method).uri(path).header("content-type", kind).body(body);
         let response = self.router.clone().oneshot(request.expect("a request")).await.expect("an answer");
         let status = response.status();
@@ -60,12 +60,47 @@ impl World {
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         self.call(Method::POST, path, Body::from(body.to_string()), "application/json").await
     }
 
+    /// The bytes of an answer to the operator, or to who has this token.
+    pub(crate) async fn fetch(&self, path: &str, token: Option<&str>) -> (StatusCode, Vec<u8>) {
+        let mut request = Request::builder().uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let status = response.status();
+        (status, response.into_body().collect().await.expect("a body").to_bytes().to_vec())
+    }
+
+    /// Adds a person and returns the token of her session.
+    pub(crate) async fn sign_in(&self, email: &str, role: &str) -> String {
+        let password = "a long enough password";
+        let (status, said) =
+            self.post("/api/v1/users", &json!({"email": email, "role": role, "password": password})).await;
+        assert!(status.is_success(), "{said}");
+        let (status, said) = self.post("/api/v1/sessions", &json!({"email": email, "password": password})).await;
+        assert!(status.is_success(), "{said}");
+        said["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Posts as who has this token.
+    pub(crate) async fn call_as(&self, token: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()));
+        let response = self.router.clone().oneshot(request.expect("a request")).await.expect("an answer");
+        let status = response.status();
+        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
     /// Imports bytes and returns the import as it ended.
-    pub(super) async fn import(&self, entity: &str, name: &str, bytes: Vec<u8>, mapping: &str, dry_run: bool) -> Value {
+    pub(crate) async fn import(&self, entity: &str, name: &str, bytes: Vec<u8>, mapping: &str, dry_run: bool) -> Value {
         let mapping: Value = serde_saphyr::from_str(mapping).expect("YAML");
         let request = json!({"entity": entity, "file_name": name, "dry_run": dry_run, "mapping": mapping});
         let (status, job) = self.post("/api/v1/imports", &request).await;
@@ -84,19 +119,19 @@ impl World {
     }
 
     /// Imports one of the shared crm-sales files.
-    pub(super) async fn import_sales(&self, entity: &str, name: &str, mapping: &str, dry_run: bool) -> Value {
+    pub(crate) async fn import_sales(&self, entity: &str, name: &str, mapping: &str, dry_run: bool) -> Value {
         let path = super::super::test_data("crm-sales").join(name);
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         self.import(entity, name, bytes, mapping, dry_run).await
     }
 
     /// One number from the database.
-    pub(super) async fn number(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(self.app.db().readers()).await.expect("a number")
     }
 
     /// The fields of every record of an entity.
-    pub(super) async fn records(&self, entity: &str) -> Vec<Value> {
+    pub(crate) async fn records(&self, entity: &str) -> Vec<Value> {
         let bodies: Vec<String> = sqlx::query_scalar(
             "SELECT body FROM record WHERE entity = (SELECT code FROM entity WHERE name = $1) ORDER BY seq",
         )
@@ -107,13 +142,13 @@ impl World {
         bodies.iter().map(|body| serde_json::from_str(body).expect("JSON")).collect()
     }
 
-    pub(super) async fn count(&self, entity: &str) -> usize {
+    pub(crate) async fn count(&self, entity: &str) -> usize {
         self.records(entity).await.len()
     }
 }
 
 /// How many rows of an import have a problem of this kind in this field.
-pub(super) fn rows_with(job: &Value, severity: &str, code: &str, field: &str) -> u64 {
+pub(crate) fn rows_with(job: &Value, severity: &str, code: &str, field: &str) -> u64 {
     let groups = job["problems"].as_array().into_iter().flatten();
     groups
         .filter(|group| group["severity"] == severity && group["code"] == code && group["field"] == field)

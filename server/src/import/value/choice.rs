@@ -60,7 +60,7 @@ fn unknown<'a>(text: &str, keys: impl Iterator<Item = &'a str>) -> Trouble {
     let keys = keys.collect::<Vec<_>>().join(", ");
     Trouble::new(
         "unknown-option",
-        format!("«{text}» no es ninguna de las opciones ({keys}): asígnele una con `values`."),
+        format!("«{text}» no es ninguna de las opciones ({keys}): asígnale una con `values`."),
         format!("“{text}” is none of the options ({keys}): map it to one with `values`."),
     )
 }

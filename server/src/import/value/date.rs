@@ -99,7 +99,7 @@ fn civil(year: &str, month: &str, day: &str) -> Option<Date> {
 fn no_date(text: &str) -> Trouble {
     Trouble::new(
         "not-a-date",
-        format!("«{text}» no es una fecha: escríbala como 31/12/2026 o 2026-12-31."),
+        format!("«{text}» no es una fecha: escríbela como 31/12/2026 o 2026-12-31."),
         format!("“{text}” is no date: write it as 2026-12-31 or 31/12/2026."),
     )
 }

@@ -77,14 +77,23 @@ pub fn parse(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Troub
         Cell::Failed(error) => {
             return Err(Trouble::new(
                 "failed-formula",
-                format!("La fórmula de la celda da el error {error}: corríjala en la hoja."),
+                format!("La fórmula de la celda da el error {error}: corrígela en la hoja."),
                 format!("The cell's formula gives the error {error}: correct it in the sheet."),
             ));
         }
         Cell::Built(value) => contact::with_e164(&field.kind, value.clone(), locale),
+        Cell::Text(text) if is_composite(&field.kind) && text.starts_with("[{") => match serde_json::from_str(text) {
+            Ok(value) => contact::with_e164(&field.kind, value, locale),
+            Err(_) => from_cell(field, cell, locale)?,
+        },
         _ => from_cell(field, cell, locale)?,
     };
     Ok(normalise(field, value)?)
+}
+
+/// Lists of objects: an export writes them as JSON where people's notation does not hold them.
+fn is_composite(kind: &FieldKind) -> bool {
+    matches!(kind, FieldKind::Emails | FieldKind::Phones | FieldKind::Addresses | FieldKind::Log)
 }
 
 fn from_cell(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Trouble> {
@@ -115,8 +124,14 @@ fn from_cell(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Troub
     })
 }
 
-/// The parts of a text between separators, trimmed, without empty ones.
+/// The parts of a text between separators, trimmed, without empty ones; or the texts of a JSON list, as an export writes
+/// them where a part has a separator in it.
 pub(in crate::import) fn pieces(text: &str, separators: &[char]) -> Vec<String> {
+    if text.starts_with("[\"")
+        && let Ok(parts) = serde_json::from_str(text)
+    {
+        return parts;
+    }
     text.split(separators).map(str::trim).filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
 }
 

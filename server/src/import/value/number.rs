@@ -130,7 +130,7 @@ fn too_precise(text: &str, scale: u8) -> Trouble {
     let text = text.trim_end_matches('.');
     Trouble::new(
         "too-precise",
-        format!("{text} tiene más de {scale} decimales, que es lo que guarda el campo: redondéelo."),
+        format!("{text} tiene más de {scale} decimales, que es lo que guarda el campo: redondéalo."),
         format!("{text} has more decimals than the {scale} that the field keeps: round it."),
     )
 }

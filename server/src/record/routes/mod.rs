@@ -9,7 +9,7 @@ use axum::http::HeaderValue;
 use axum::routing::get;
 use sync_protocol::id::Sequence;
 
-pub(crate) use refusal::unwritten;
+pub(crate) use refusal::{refuse, unwritten};
 
 use crate::app::App;
 use crate::platform::auth::Caller;
