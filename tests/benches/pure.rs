@@ -56,6 +56,7 @@ fn protocol(criterion: &mut Criterion) {
         scopes: (1..30).collect(),
         backfill: Vec::new(),
         first_sync: false,
+        view: 7,
     };
     let sealed = cursor.seal(&key, tenant);
     criterion

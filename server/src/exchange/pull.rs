@@ -48,10 +48,6 @@ impl Page {
     }
 }
 
-fn is_idle(cursor: &Cursor, held: &[ScopeId], head: Sequence) -> bool {
-    cursor.seq == head && cursor.from == head && cursor.backfill.is_empty() && cursor.scopes == held
-}
-
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
@@ -120,7 +116,7 @@ impl Puller<'_> {
     /// [`PullError`].
     pub async fn pull(&self, db: &Db, live_head: Sequence, cursor: Option<Cursor>) -> Result<Page, PullError> {
         let held = self.snapshot.scopes.held(self.rights, &self.snapshot.catalogue);
-        if let Some(cursor) = cursor.as_ref().filter(|cursor| is_idle(cursor, &held, live_head)) {
+        if let Some(cursor) = cursor.as_ref().filter(|cursor| self.is_idle(cursor, &held, live_head)) {
             return Ok(Page::nothing_new(cursor.clone(), live_head));
         }
         let mut tx = db.readers().begin().await?;
@@ -134,7 +130,9 @@ impl Puller<'_> {
             scopes: Vec::new(),
             backfill: Vec::new(),
             first_sync: true,
+            view: self.rights.view.hidden,
         });
+        self.follow_view(&mut cursor, &mut operations);
         self.follow_scopes(&mut cursor, &held, &mut operations);
         self.backfill(&mut tx, &mut cursor, &mut operations).await?;
         if cursor.backfill.is_empty() {
@@ -146,6 +144,26 @@ impl Puller<'_> {
             cursor.from = cursor.seq;
         }
         Ok(Page { count: operations.count, operations: operations.finish(), cursor, more, head })
+    }
+
+    fn is_idle(&self, cursor: &Cursor, held: &[ScopeId], head: Sequence) -> bool {
+        let is_whole = cursor.seq == head && cursor.from == head && cursor.backfill.is_empty();
+        is_whole && cursor.scopes == held && cursor.view == self.rights.view.hidden
+    }
+
+    /// Where the user sees other fields than when the cursor was made (another role, other permissions), everything
+    /// leaves the device and comes again: no record says which of its fields a device was never sent, or must lose.
+    fn follow_view(&self, cursor: &mut Cursor, operations: &mut Operations) {
+        if cursor.view == self.rights.view.hidden {
+            return;
+        }
+        for scope in cursor.scopes.drain(..) {
+            operations.scope_drop(scope);
+        }
+        cursor.backfill.clear();
+        cursor.from = 0;
+        cursor.first_sync = true;
+        cursor.view = self.rights.view.hidden;
     }
 
     /// Tells which scopes came and went since the cursor.

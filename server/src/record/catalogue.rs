@@ -1,10 +1,11 @@
 //! The tenant's model as the server uses it: with the database's entity codes, and each role's view of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use crm::model::{Entity, Model};
 use crm::rules::Projection;
+use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
 /// The number by which the database knows an entity.
@@ -19,11 +20,14 @@ pub struct RoleView {
     pub model: Model,
     /// By entity: the fields that the role sees.
     projections: HashMap<String, Projection>,
+    /// A number for all that is hidden from the role, the same after a restart and for every role that sees the same.
+    /// A field that is new and seen by everybody changes it for nobody.
+    pub hidden: u32,
 }
 
 impl RoleView {
     fn of(model: &Model, role: &str) -> Self {
-        let projections = model
+        let projections: HashMap<String, Projection> = model
             .entities
             .values()
             .filter_map(|entity| {
@@ -31,7 +35,8 @@ impl RoleView {
                 Some((entity.name.clone(), Projection::of(entity, permission)))
             })
             .collect();
-        Self { role: role.to_owned(), model: model.for_role(role), projections }
+        let hidden = number_of_hidden(&projections);
+        Self { role: role.to_owned(), model: model.for_role(role), projections, hidden }
     }
 
     /// The fields of `entity` that the role sees; `None` where it reads no record of it.
@@ -39,6 +44,17 @@ impl RoleView {
     pub fn projection(&self, entity: &str) -> Option<&Projection> {
         self.projections.get(entity)
     }
+}
+
+fn number_of_hidden(projections: &HashMap<String, Projection>) -> u32 {
+    let fields = projections.iter().flat_map(|(entity, seen)| seen.hidden().map(move |field| (entity, field)));
+    let fields: BTreeSet<_> = fields.collect();
+    let mut hash = Sha256::new();
+    for (entity, field) in fields {
+        hash.update(format!("{entity}.{field}\n"));
+    }
+    let bytes: [u8; 32] = hash.finalize().into();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
 /// A model that is in force.

@@ -72,6 +72,7 @@ impl Server {
                 scopes: Vec::new(),
                 backfill: Vec::new(),
                 first_sync: false,
+                view: 0,
             },
             Some(text) => Cursor::open(text, &key, TENANT).map_err(|_| problem("cursor-forged", 400))?,
         };

@@ -7,6 +7,7 @@ mod check;
 mod many;
 mod office;
 mod phone;
+mod roles;
 mod steps;
 
 use office::Office;

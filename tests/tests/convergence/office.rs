@@ -215,6 +215,11 @@ impl Office {
             Move::Leads { team, user } => {
                 ("team", self.teams[usize::from(team)], json!({"manager": self.users[usize::from(user)]}))
             }
+            Move::Becomes { user, role } => {
+                let role = ["sales_rep", "sales_manager", "admin"][usize::from(role)];
+                let role = self.app.directory().role_by_key(role).map(RecordId);
+                ("user", self.users[usize::from(user)], json!({"role": role}))
+            }
             Move::Lies { territory, above } => {
                 let above = above.map(|above| self.territories[usize::from(above)]);
                 ("territory", self.territories[usize::from(territory)], json!({"parent": above}))
@@ -310,7 +315,7 @@ impl Office {
         record
     }
 
-    async fn set(&self, entity: &str, record: RecordId, set: Value) {
+    pub async fn set(&self, entity: &str, record: RecordId, set: Value) {
         let decision = self.change(Intent::update(entity, record, set)).await;
         assert!(!decision.is_rejected(), "{decision:?}");
     }

@@ -66,6 +66,8 @@ pub enum Move {
     Works { team: u8, territory: u8 },
     /// A team gets another manager.
     Leads { team: u8, user: u8 },
+    /// A user gets another role.
+    Becomes { user: u8, role: u8 },
     /// A territory comes to lie in another.
     Lies { territory: u8, above: Option<u8> },
 }
@@ -135,6 +137,7 @@ fn moved() -> impl Strategy<Value = Move> {
         3 => (0..4_u8, 0..3_u8).prop_map(|(user, team)| Move::Joins { user, team }),
         1 => (0..3_u8, 0..3_u8).prop_map(|(team, territory)| Move::Works { team, territory }),
         1 => (0..3_u8, 0..5_u8).prop_map(|(team, user)| Move::Leads { team, user }),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(user, role)| Move::Becomes { user, role }),
         1 => (1..3_u8, prop::option::of(Just(0_u8))).prop_map(|(territory, above)| Move::Lies { territory, above }),
     ]
 }
