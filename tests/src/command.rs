@@ -33,8 +33,10 @@ impl Ran {
     }
 }
 
-/// A command of the product, untouched by what the caller's environment says about Cartera.
-pub(crate) fn product(name: &str) -> Command {
+/// `cartera` or `cartera-device` as built beside the test, untouched by what the caller's environment says about Cartera.
+#[track_caller]
+#[must_use]
+pub fn product(name: &str) -> Command {
     let mut command = Command::new(binary(name));
     for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARTERA_")) {
         command.env_remove(variable);
@@ -47,7 +49,8 @@ pub(crate) fn product(name: &str) -> Command {
 
 /// Runs a command that was given `--json`.
 #[track_caller]
-pub(crate) fn run(mut command: Command) -> Ran {
+#[must_use]
+pub fn run(mut command: Command) -> Ran {
     let Output { status, stdout, stderr } = command.output().expect("the command starts");
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     let json = serde_json::from_slice(&stdout).unwrap_or_else(|error| {
@@ -58,6 +61,7 @@ pub(crate) fn run(mut command: Command) -> Ran {
 }
 
 /// The tests lie in `target/PROFILE/deps`, the commands one folder above.
+#[track_caller]
 fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     let profile = test.parent().and_then(Path::parent).expect("the test lies in a target folder");

@@ -15,11 +15,13 @@ mod device;
 mod person;
 mod phone;
 mod server;
+mod test_data;
 
 pub use answer::Answer;
-pub use command::Ran;
+pub use command::{Ran, product, run};
 pub use company::{ADMIN, Company, PASSWORD};
 pub use device::Device;
 pub use person::Person;
 pub use phone::{Message, Phone, Pulled, new_record};
 pub use server::Server;
+pub use test_data::test_data;
