@@ -1,6 +1,5 @@
-//! Imports as a whole, on the real files, through the same routes that commands and programs use.
+//! Imports as a whole, through the same routes that commands and programs use.
 
-mod crm_sales;
 mod files;
-mod vcards;
+mod real_files;
 pub(crate) mod world;

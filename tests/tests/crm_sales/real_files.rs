@@ -1,5 +1,3 @@
-//! A company's real data: from its files, through the command, to the server, the API, SQL and the phones.
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

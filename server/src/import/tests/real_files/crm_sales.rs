@@ -1,11 +1,11 @@
 use serde_json::Value;
 
-use super::world::{World, rows_with};
+use super::super::world::{World, rows_with};
 
-const ACCOUNTS: &str = include_str!("../../../../tests/crm-sales/accounts.yaml");
-const PRODUCTS: &str = include_str!("../../../../tests/crm-sales/products.yaml");
-const TEAMS: &str = include_str!("../../../../tests/crm-sales/sales_teams.yaml");
-const PIPELINE: &str = include_str!("../../../../tests/crm-sales/sales_pipeline.yaml");
+const ACCOUNTS: &str = include_str!("../../../../../tests/crm-sales/accounts.yaml");
+const PRODUCTS: &str = include_str!("../../../../../tests/crm-sales/products.yaml");
+const TEAMS: &str = include_str!("../../../../../tests/crm-sales/sales_teams.yaml");
+const PIPELINE: &str = include_str!("../../../../../tests/crm-sales/sales_pipeline.yaml");
 
 const FILES: [(&str, &str, &str); 4] = [
     ("account", "accounts.csv", ACCOUNTS),

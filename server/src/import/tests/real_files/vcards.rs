@@ -1,12 +1,12 @@
 use serde_json::Value;
 
-use super::world::{World, rows_with};
+use super::super::world::{World, rows_with};
 
 const FILES: [&str; 4] =
     ["john-doe-android.vcf", "john-doe-gmail.vcf", "john-doe-iphone.vcf", "john-doe-ms-outlook.vcf"];
 
 fn bytes_of(name: &str) -> Vec<u8> {
-    std::fs::read(super::super::test_data("vcards").join(name)).expect("the file is read")
+    std::fs::read(crate::import::test_data("vcards").join(name)).expect("the file is read")
 }
 
 async fn import(world: &World, name: &str) -> Value {
