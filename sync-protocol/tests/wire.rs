@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sync_protocol::merge::{Class, Decision, apply_operation, merge_set};
 use sync_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, FieldOperation, FieldProblem, Mutation, Operation, Outcome, Problem, Reason,
+    ExchangeRequest, ExchangeResponse, FieldOperation, FieldProblem, LiveAnswer, LiveEvent, Mutation, Operation, Order,
+    Outcome, Problem, Reason,
 };
 
 const EXCHANGES: [(&str, &str); 5] = [
@@ -72,6 +73,37 @@ fn golden_exchanges_are_read_and_written_without_a_difference() {
 fn golden_problems_are_read_and_written_without_a_difference() {
     let vector: Value = serde_json::from_str(include_str!("../vectors/problems.json")).expect("a vector is JSON");
     assert_eq!(read_and_write::<Vec<Problem>>(&vector["problems"]), vector["problems"]);
+}
+
+#[test]
+fn golden_live_answers_are_read_and_written_without_a_difference() {
+    let vector: Value = read(include_str!("../vectors/live.json"));
+    assert_eq!(read_and_write::<Vec<LiveAnswer>>(&vector["answers"]), vector["answers"]);
+    let strewn = with_unknown_keys(&vector["answers"]);
+    let read = read_and_write::<Vec<LiveAnswer>>(&strewn);
+    assert_eq!(read[1], vector["answers"][1]);
+    assert_eq!(read_and_write::<Vec<Operation>>(&read[2]["delta"]["operations"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn the_golden_stream_says_what_its_names_and_data_say() {
+    let vector: Value = read(include_str!("../vectors/live.json"));
+    let lines: Vec<&str> = vector["stream"].as_array().expect("lines").iter().filter_map(Value::as_str).collect();
+    let named = lines.windows(2).filter_map(|pair| Some((pair[0].strip_prefix("event: ")?, pair[1])));
+    let events: Vec<LiveEvent> = named
+        .filter_map(|(name, data)| {
+            LiveEvent::read(name, data.strip_prefix("data: ").expect("data follow the name")).expect("it is readable")
+        })
+        .collect();
+    let [LiveEvent::Delta(delta), LiveEvent::Poke(poke), LiveEvent::Order(upgrade), LiveEvent::Order(last)] =
+        events.as_slice()
+    else {
+        panic!("four events: {events:?}")
+    };
+    assert_eq!((delta.from.as_str(), delta.cursor.as_str(), delta.head, poke.head), ("c1", "c2", 812, 900));
+    assert!(lines.contains(&format!("id: {}", delta.cursor).as_str()), "the event's id is the cursor");
+    assert_eq!((upgrade, last), (&Order::Upgrade { model: "m2".to_owned() }, &Order::SignedOut));
+    assert!(LiveEvent::read("weather", "sunny").expect("nothing to read").is_none(), "unknown events are skipped");
 }
 
 #[test]

@@ -118,7 +118,8 @@ pub(super) fn commit(
         ops.push(StoreOp::Checkpoint { cursor: response.cursor, sweep, at_ms: now_ms });
     }
     let unanswered = sent.iter().any(|id| !answered.contains(id));
-    (Batch { ops }, Cause::Answer { more: response.more, model: response.model, deferred, unanswered })
+    let ExchangeResponse { more, head, model, .. } = response;
+    (Batch { ops }, Cause::Answer { more, head, model, deferred, unanswered })
 }
 
 /// A mutation leaves the outbox: its effect goes into the base, what did not come of it to the person.

@@ -1,6 +1,6 @@
 use crate::id::{MutationId, RecordId, Sequence};
 use crate::store::{Batch, Saved, StoreOp};
-use crate::wire::{ExchangeResponse, FieldOperation, Fields, Mutation, MutationKind, Problem};
+use crate::wire::{ExchangeResponse, FieldOperation, Fields, LiveEvent, Mutation, MutationKind, Problem};
 
 /// What happened.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub enum Input {
         /// How it ended.
         answer: Answer,
     },
+    /// An event of the live stream; it may be late, come twice or never.
+    Live(LiveEvent),
     /// A batch is durable.
     Committed {
         /// The number of its [`super::Effect::Commit`].

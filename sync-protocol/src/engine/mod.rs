@@ -14,6 +14,7 @@ mod answer;
 mod backoff;
 mod effect;
 mod input;
+mod live;
 mod request;
 mod state;
 
@@ -22,11 +23,12 @@ use std::collections::{BTreeSet, VecDeque};
 use backoff::Backoff;
 pub use effect::Effect;
 pub use input::{Answer, CommitFailure, Draft, Edit, Input};
+use live::News;
 pub use state::{Phase, SyncState};
 
-use crate::id::MutationId;
+use crate::id::{MutationId, Sequence};
 use crate::store::{Batch, Saved, StoreOp};
-use crate::wire::{ExchangeResponse, Operation, Problem};
+use crate::wire::{Delta, ExchangeResponse, Operation, Problem};
 
 /// What the host decides about its engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,7 @@ pub struct Engine {
     problem: Option<Problem>,
     resets_in_a_row: u32,
     fetching_model: Option<String>,
+    news: News,
     shown: Option<SyncState>,
 }
 
@@ -77,6 +80,7 @@ pub struct Engine {
 enum Work {
     Edit(Edit),
     Answer { response: Box<ExchangeResponse>, operations: Vec<Operation>, sent: Vec<MutationId> },
+    Live { delta: Box<Delta>, operations: Vec<Operation> },
     Reset,
     Dismiss(MutationId),
     Model(String),
@@ -98,7 +102,8 @@ struct Commit {
 #[derive(Debug)]
 enum Cause {
     Edit { ticket: u64, mutations: Vec<MutationId> },
-    Answer { more: bool, model: String, deferred: BTreeSet<MutationId>, unanswered: bool },
+    Answer { more: bool, head: Sequence, model: String, deferred: BTreeSet<MutationId>, unanswered: bool },
+    Live { head: Sequence },
     Reset,
     Dismiss,
     Model,
@@ -125,6 +130,7 @@ impl Engine {
             problem: None,
             resets_in_a_row: 0,
             fetching_model: None,
+            news: News::default(),
             shown: None,
         }
     }
@@ -169,6 +175,7 @@ impl Engine {
                     self.take_answer(now_ms, answer, flight.sent);
                 }
             }
+            Input::Live(event) => self.take_live(event),
             Input::Committed { commit } => {
                 if let Some(commit) = self.commit.take_if(|pending| pending.number == commit) {
                     self.take_commit(now_ms, commit, effects);
@@ -216,7 +223,8 @@ impl Engine {
                 self.is_wanted = true;
                 effects.push(Effect::Saved { ticket, mutations });
             }
-            Cause::Answer { more, model, deferred, unanswered } => {
+            Cause::Answer { more, head, model, deferred, unanswered } => {
+                self.news.know(head);
                 self.deferred.extend(deferred);
                 if !more {
                     self.resets_in_a_row = 0;
@@ -233,6 +241,7 @@ impl Engine {
                     effects.push(Effect::FetchModel { hash: model });
                 }
             }
+            Cause::Live { head } => self.news.know(head),
             Cause::Reset => {
                 self.is_wanted = true;
                 self.resets_in_a_row += 1;
@@ -249,7 +258,9 @@ impl Engine {
         match (cause, failure) {
             (Cause::Edit { ticket, .. }, _) => effects.push(Effect::NotSaved { ticket: *ticket }),
             (Cause::Answer { .. }, CommitFailure::BaseMissing) => self.work.push_back(Work::Reset),
-            (Cause::Answer { .. } | Cause::Reset, _) => {
+            // An exchange from the same cursor brings the same, and finds out what is wrong with it.
+            (Cause::Live { .. }, CommitFailure::BaseMissing) => self.is_wanted = true,
+            (Cause::Answer { .. } | Cause::Live { .. } | Cause::Reset, _) => {
                 self.is_wanted = true;
                 self.backoff.fail(now_ms, None);
             }
@@ -262,7 +273,7 @@ impl Engine {
         if self.commit.is_some() {
             return;
         }
-        let Some(work) = self.work.pop_front() else {
+        let Some(work) = self.next_work() else {
             return;
         };
         let (batch, cause) = match work {
@@ -273,6 +284,7 @@ impl Engine {
             Work::Answer { response, operations, sent } => {
                 answer::commit(&self.saved, *response, operations, &sent, now_ms)
             }
+            Work::Live { delta, operations } => live::commit(*delta, operations, now_ms),
             Work::Reset => (Batch::of(StoreOp::Reset), Cause::Reset),
             Work::Dismiss(mutation) => (Batch::of(StoreOp::AttentionRemove { mutation }), Cause::Dismiss),
             Work::Model(hash) => (Batch::of(StoreOp::Model { hash }), Cause::Model),
@@ -284,6 +296,7 @@ impl Engine {
 
     fn send_if_due(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
         let is_free = self.flight.is_none() && self.commit.is_none() && self.work.is_empty();
+        self.is_wanted |= is_free && self.news.want_exchange();
         let may_try = self.is_online && !self.is_blocked && self.backoff.allows(now_ms);
         if !(is_free && may_try && self.is_wanted) {
             return;

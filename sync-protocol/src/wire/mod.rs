@@ -4,12 +4,14 @@
 //! never an error, so that an older side understands a newer one.
 
 mod exchange;
+mod live;
 mod mutation;
 mod operation;
 mod outcome;
 mod problem;
 
 pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
+pub use live::{Delta, LiveAnswer, LiveEvent, Order, Poke};
 pub use mutation::{FieldOperation, Fields, Mutation, MutationKind};
 pub use operation::Operation;
 pub use outcome::{FieldProblem, Outcome, Reason, Verdict};

@@ -4,6 +4,7 @@
 //! server's records at every checkpoint, and when the faults stop the device comes in step.
 
 mod device;
+mod live;
 mod server;
 mod steps;
 mod world;

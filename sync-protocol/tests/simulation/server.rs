@@ -63,7 +63,6 @@ impl Server {
 
     /// Decides the mutations, then cuts a page: never the other way round.
     pub fn exchange(&mut self, request: &ExchangeRequest) -> Result<ExchangeResponse, Box<Problem>> {
-        let key = CursorKey::new([self.key; 32]);
         let cursor = match &request.cursor {
             None => Cursor {
                 epoch: 1,
@@ -74,7 +73,7 @@ impl Server {
                 first_sync: false,
                 view: 0,
             },
-            Some(text) => Cursor::open(text, &key, TENANT).map_err(|_| problem("cursor-forged", 400))?,
+            Some(text) => self.open(text).ok_or_else(|| problem("cursor-forged", 400))?,
         };
         let first_new = request.mutations.iter().find(|mutation| mutation.id > self.last);
         if first_new.is_some_and(|mutation| mutation.id != self.last + 1) {
@@ -88,11 +87,23 @@ impl Server {
             model: "m1".to_owned(),
             outcomes,
             operations: to_raw_value(&operations).expect("operations are JSON"),
-            cursor: next.seal(&key, TENANT),
+            cursor: self.seal(&next),
             more,
             head: self.head,
             server_time_ms: 0,
         })
+    }
+
+    pub fn head(&self) -> Sequence {
+        self.head
+    }
+
+    pub fn seal(&self, cursor: &Cursor) -> String {
+        cursor.seal(&CursorKey::new([self.key; 32]), TENANT)
+    }
+
+    pub fn open(&self, text: &str) -> Option<Cursor> {
+        Cursor::open(text, &CursorKey::new([self.key; 32]), TENANT).ok()
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -216,7 +227,7 @@ impl Server {
 
     /// A page: dropped and new scopes, then what changed after the cursor, then a piece of the backfills. A backfill
     /// ends only in a page whose main position is the head, so that no record slips from one into the other.
-    fn cut(&self, mut cursor: Cursor) -> (Vec<Operation>, Cursor, bool) {
+    pub fn cut(&self, mut cursor: Cursor) -> (Vec<Operation>, Cursor, bool) {
         let mut page = Vec::new();
         for scope in cursor.scopes.iter().filter(|scope| !self.held.contains(scope)) {
             page.push(Operation::ScopeDrop { scope: *scope });

@@ -35,6 +35,23 @@ pub enum Step {
     Sync,
     /// The network comes or goes.
     Network(bool),
+    /// Something comes to pass on the live stream.
+    Live(LiveStep),
+}
+
+/// What comes to pass on the live stream; its events go their own way, beside the exchange.
+#[derive(Clone, Copy, Debug)]
+pub enum LiveStep {
+    /// The device connects, with the cursor that it has stored.
+    Connect,
+    /// The server tells what is new: as a delta where it may, or only that there is something.
+    Tell { inline: bool },
+    /// One of the events on their way arrives, not necessarily the first.
+    Arrive(u8),
+    /// The same, and it will arrive once more.
+    ArriveTwice(u8),
+    /// One of them is lost.
+    Lose(u8),
 }
 
 /// A change of one record.
@@ -78,6 +95,19 @@ pub fn steps() -> impl Strategy<Value = Step> {
         2 => (1_u16..5_000).prop_map(Step::Wait),
         1 => Just(Step::Sync),
         1 => any::<bool>().prop_map(Step::Network),
+        14 => live_steps().prop_map(Step::Live),
+    ]
+}
+
+fn live_steps() -> impl Strategy<Value = LiveStep> {
+    prop_oneof![
+        2 => Just(LiveStep::Connect),
+        6 => Just(LiveStep::Tell { inline: true }),
+        1 => Just(LiveStep::Tell { inline: false }),
+        4 => Just(LiveStep::Arrive(0)),
+        2 => any::<u8>().prop_map(LiveStep::Arrive),
+        1 => any::<u8>().prop_map(LiveStep::ArriveTwice),
+        1 => any::<u8>().prop_map(LiveStep::Lose),
     ]
 }
 

@@ -9,8 +9,9 @@ use sync_protocol::wire::{
 use uuid::Uuid;
 
 use super::device::{Device, Done};
+use super::live::Live;
 use super::server::{Server, Snapshot};
-use super::steps::{Change, ChangeKind, Step};
+use super::steps::{Change, ChangeKind, LiveStep, Step};
 
 /// A device, a server, and what is on its way between them.
 pub struct World {
@@ -20,6 +21,7 @@ pub struct World {
     request: Option<(u64, ExchangeRequest)>,
     response: Option<(u64, Result<ExchangeResponse, Box<Problem>>)>,
     late: Option<ExchangeRequest>,
+    live: Live,
     /// What the base is to be at the cursor of a page.
     snapshots: BTreeMap<String, Snapshot>,
     records: Vec<RecordId>,
@@ -39,6 +41,7 @@ impl World {
             request: None,
             response: None,
             late: None,
+            live: Live::default(),
             snapshots: BTreeMap::new(),
             records: Vec::new(),
             tickets: 0,
@@ -77,6 +80,25 @@ impl World {
             Step::Sync => self.device.give(self.now_ms, Input::SyncRequested),
             Step::Network(true) => self.device.give(self.now_ms, Input::Online),
             Step::Network(false) => self.device.give(self.now_ms, Input::Offline),
+            Step::Live(step) => self.take_live(step),
+        }
+    }
+
+    fn take_live(&mut self, step: LiveStep) {
+        match step {
+            LiveStep::Connect => self.live.connect(&self.server, self.device.store.saved().position.cursor),
+            LiveStep::Tell { inline } => {
+                if let Some(cursor) = self.live.tell(&self.server, inline) {
+                    self.snapshots.insert(cursor, self.server.snapshot());
+                }
+            }
+            LiveStep::Arrive(which) | LiveStep::ArriveTwice(which) => {
+                let comes_again = matches!(step, LiveStep::ArriveTwice(_));
+                if let Some(event) = self.live.arrive(which, comes_again) {
+                    self.device.give(self.now_ms, Input::Live(event));
+                }
+            }
+            LiveStep::Lose(which) => drop(self.live.arrive(which, false)),
         }
     }
 
@@ -92,6 +114,7 @@ impl World {
             }
         } else if let Some((exchange, request)) = self.request.take() {
             let answer = self.server.exchange(&request);
+            self.live.note_exchange(&answer);
             if let Ok(response) = &answer {
                 self.snapshots.insert(response.cursor.clone(), self.server.snapshot());
             }
@@ -116,7 +139,8 @@ impl World {
     fn arrive_late(&mut self, mut late: ExchangeRequest) {
         late.mutations.retain(|mutation| !self.server.decided.contains_key(&mutation.id));
         late.acknowledged = 0;
-        drop(self.server.exchange(&late));
+        let answer = self.server.exchange(&late);
+        self.live.note_exchange(&answer);
     }
 
     fn edit(&mut self, changes: &[Change]) {
@@ -204,6 +228,9 @@ impl World {
         self.server.defers = false;
         self.device.fails_commit = false;
         self.take(Step::Network(true));
+        while let Some(event) = self.live.arrive(0, false) {
+            self.device.give(self.now_ms, Input::Live(event));
+        }
         for _ in 0..5_000 {
             let is_quiet = self.device.effects.is_empty() && self.request.is_none() && self.response.is_none();
             if is_quiet && self.device.store.saved().outbox.is_empty() && self.is_up_to_date() {
