@@ -7,6 +7,7 @@ use crm::model::Model;
 use tokio::sync::watch;
 
 use crate::live::{Live, Snapshot};
+use crate::live_feed::{self, LiveFeed};
 use crate::platform::auth::{Auth, LocalOperator};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -32,6 +33,7 @@ struct Inner {
     config: Config,
     db: Db,
     live: Arc<Live>,
+    live_feed: LiveFeed,
     writer: Writer,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
@@ -58,7 +60,9 @@ impl App {
         let metrics = Metrics::new();
         let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone()).await?;
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
-        let inner = Inner { config, db, live, writer, tenant, clock, entropy, metrics, auth };
+        let live_feed =
+            LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
+        let inner = Inner { config, db, live, live_feed, writer, tenant, clock, entropy, metrics, auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -118,6 +122,12 @@ impl App {
         &self.inner.live
     }
 
+    /// What connected devices are told.
+    #[must_use]
+    pub fn live_feed(&self) -> &LiveFeed {
+        &self.inner.live_feed
+    }
+
     /// The model in force, with entity codes and role views.
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
@@ -138,6 +148,7 @@ impl App {
 
     /// Closes the database; nothing may be asked of the server afterwards.
     pub async fn close(&self) {
+        self.live_feed().close();
         self.inner.db.close().await;
     }
 }
@@ -170,9 +181,9 @@ fn routes() -> Router<App> {
         .merge(record::routes::routes())
 }
 
-/// Routes that send or receive whole files, which may take as long as they take.
+/// Routes that send or receive whole files, or wait for what comes: they may take as long as they take.
 fn untimed_routes() -> Router<App> {
-    Router::new().merge(import::routes::routes()).merge(export::routes::routes())
+    Router::new().merge(live_feed::routes()).merge(import::routes::routes()).merge(export::routes::routes())
 }
 
 fn finish(app: &App, routes: Router<App>) -> Router {

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use sqlx::SqliteConnection;
-use sync_protocol::id::Sequence;
+use sync_protocol::id::{ScopeId, Sequence};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crm::model::Model;
 
+use crate::recent::Recent;
 use crate::record::catalogue::Catalogue;
 use crate::scope::Scopes;
 use crate::user::directory::Directory;
@@ -49,13 +51,16 @@ impl Snapshot {
 pub struct Live {
     snapshot: RwLock<Snapshot>,
     head: AtomicU64,
+    recent: RwLock<Recent>,
+    changes: watch::Sender<()>,
 }
 
 impl Live {
     /// Starts from what was loaded.
     #[must_use]
     pub fn new(snapshot: Snapshot, head: Sequence) -> Self {
-        Self { snapshot: RwLock::new(snapshot), head: AtomicU64::new(head) }
+        let recent = RwLock::new(Recent::since(head));
+        Self { snapshot: RwLock::new(snapshot), head: AtomicU64::new(head), recent, changes: watch::Sender::new(()) }
     }
 
     /// Everything as of the last commit.
@@ -73,9 +78,26 @@ impl Live {
         self.head.load(Ordering::Acquire)
     }
 
-    /// Makes a commit known: first who may see what, then that there is something to see.
-    pub(crate) fn publish(&self, snapshot: Snapshot, head: Sequence) {
+    /// Whether anything in `scopes` (ascending) may have changed after `seq`.
+    ///
+    /// # Panics
+    /// Never: no holder of the lock panics.
+    #[must_use]
+    pub fn may_concern(&self, scopes: &[ScopeId], seq: Sequence) -> bool {
+        self.recent.read().expect("no holder of this lock panics").may_concern(scopes, seq)
+    }
+
+    /// Tells whenever something was published.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Makes a commit known: first who may see what, then that there is something to see, and in which scopes.
+    pub(crate) fn publish(&self, snapshot: Snapshot, head: Sequence, touched: impl IntoIterator<Item = ScopeId>) {
         *self.snapshot.write().expect("no holder of this lock panics") = snapshot;
+        self.recent.write().expect("no holder of this lock panics").note(head, touched.into_iter().collect());
         self.head.store(head, Ordering::Release);
+        self.changes.send_replace(());
     }
 }

@@ -11,7 +11,7 @@ use super::pull::{Page, Puller};
 use crate::app::App;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
-use crate::platform::http::problem::{self, ApiError, Kind};
+use crate::platform::http::problem::{self, ApiError, Kind, NO_DEVICE};
 use crate::record::write::{Author, PushError, WriteError};
 
 const UNSUPPORTED_PROTOCOL: Kind = Kind::new(
@@ -31,8 +31,6 @@ const ACKNOWLEDGED_AHEAD: Kind = Kind::new(
     "acknowledged-ahead",
     "The device acknowledges what it was never told.",
 );
-const NO_DEVICE: Kind =
-    Kind::new(StatusCode::FORBIDDEN, "no-device", "Only the session of an enrolled device may exchange.");
 
 /// The most bytes of operations that one answer carries, whatever the device asks for.
 const MAX_PAGE_BYTES: u64 = 4 << 20;
@@ -61,11 +59,10 @@ async fn exchange(
     caller: Caller,
     JsonBody(request): JsonBody<ExchangeRequest>,
 ) -> Result<axum::Json<ExchangeResponse>, ApiError> {
-    let device = caller.device.ok_or_else(|| {
-        ApiError::new(NO_DEVICE).detail("Enrol this device with POST /api/v1/devices and use the token of its answer.")
-    })?;
+    let device = caller.expect_device()?;
     check_form(&request)?;
     let cursor = request.cursor.as_deref().map(|text| open_cursor(&app, text)).transpose()?;
+    let exchanging = app.live_feed().exchanging(device.num);
     let outcomes = push(&app, &caller, device, &request).await?;
 
     // The push may have changed what its own author may see, so what is held is settled after it.
@@ -86,11 +83,15 @@ async fn exchange(
         cursor => puller.pull(app.db(), head, cursor).await.map_err(ApiError::internal)?,
     };
     app.metrics().exchange(page.count as u64, page.operations.len() as u64);
+    let sealed = page.cursor.seal(&app.tenant().cursor_key, app.tenant().id);
+    if request.limit_bytes > 0 && !page.more {
+        exchanging.ends_at(&page.cursor, &sealed);
+    }
     Ok(axum::Json(ExchangeResponse {
         protocol: PROTOCOL_VERSION,
         model: rights.view.model.hash.clone(),
         outcomes,
-        cursor: page.cursor.seal(&app.tenant().cursor_key, app.tenant().id),
+        cursor: sealed,
         operations: RawValue::from_string(page.operations).map_err(ApiError::internal)?,
         more: page.more,
         head: page.head,

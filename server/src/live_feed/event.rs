@@ -93,8 +93,7 @@ mod tests {
     /// What is written by hand must read back as the protocol's own types.
     #[test]
     fn events_read_back_as_the_wire_types_on_either_way() {
-        let events =
-            [Event::delta("a", "b", 7, "[]"), Event::poke(9), Event::upgrade("m2"), Event::signed_out()];
+        let events = [Event::delta("a", "b", 7, "[]"), Event::poke(9), Event::upgrade("m2"), Event::signed_out()];
         for event in &events {
             let answer: LiveAnswer = serde_json::from_str(&event.answer()).expect("an answer");
             assert_eq!(answer.into_events().count(), 1, "{}", event.answer());

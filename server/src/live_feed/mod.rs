@@ -66,7 +66,6 @@ impl LiveFeed {
     }
 
     /// Notes that a device exchanges: until that has ended it is told nothing.
-    #[must_use]
     pub fn exchanging(&self, device: i64) -> Exchanging {
         Exchanging::begin(self.clone(), device)
     }

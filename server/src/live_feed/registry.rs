@@ -114,11 +114,7 @@ impl Registry {
     }
 
     /// Lets a device in, in the place of an older connection of it; `None` when there is no room.
-    pub(super) fn join(
-        &mut self,
-        who: Newcomer,
-        cursor: Option<(String, Cursor)>,
-    ) -> Option<(u64, Arc<Queue>)> {
+    pub(super) fn join(&mut self, who: Newcomer, cursor: Option<(String, Cursor)>) -> Option<(u64, Arc<Queue>)> {
         let device = self.devices.entry(who.device).or_default();
         let is_full = self.connections.len() >= self.config.connections && device.connection.is_none();
         if self.is_closed || is_full {
@@ -151,6 +147,12 @@ impl Registry {
             device.connection.take_if(|own| *own == id);
         }
         self.metrics.live_connections(self.connections.len());
+    }
+
+    fn leave_all(&mut self, gone: Vec<u64>) {
+        for id in gone {
+            self.leave(id);
+        }
     }
 
     /// Ends a connection, behind a last event where there is one.
@@ -211,8 +213,10 @@ impl Registry {
     /// of which a page has to be cut.
     pub(super) fn plan(&mut self, snapshot: &Snapshot, head: Sequence, live: &Live) -> Vec<Group> {
         let settled = self.standings.settle(&mut self.connections, snapshot, &self.metrics);
-        settled.signed_out.into_iter().for_each(|id| self.end(id, Some(Event::signed_out())));
-        settled.gone.into_iter().for_each(|id| self.leave(id));
+        for id in settled.signed_out {
+            self.end(id, Some(Event::signed_out()));
+        }
+        self.leave_all(settled.gone);
         let mut concerns: HashMap<(*const Standing, Sequence), bool> = HashMap::new();
         let mut groups: HashMap<(*const Standing, Sequence), Vec<Group>> = HashMap::new();
         let mut gone = Vec::new();
@@ -256,7 +260,7 @@ impl Registry {
                 }
             }
         }
-        gone.into_iter().for_each(|id| self.leave(id));
+        self.leave_all(gone);
         groups.into_values().flatten().collect()
     }
 
@@ -299,7 +303,7 @@ impl Registry {
             let event = delta.unwrap_or_else(|| Event::poke(page.head));
             gone.extend((!connection.tell(event, &self.metrics)).then_some(id));
         }
-        gone.into_iter().for_each(|id| self.leave(id));
+        self.leave_all(gone);
     }
 }
 

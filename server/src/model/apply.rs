@@ -69,7 +69,7 @@ pub async fn apply(app: &App, name: &str, yaml: &str, only_check: bool) -> Resul
         transaction.rollback().await?;
     } else {
         transaction.commit().await?;
-        app.live().publish(snapshot, app.live().head());
+        app.live().publish(snapshot, app.live().head(), []);
         tracing::info!(model.hash = hash, overlay.name = name, "the model is in force");
     }
     drop(pause);

@@ -4,7 +4,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::platform::telemetry;
-use crate::{device, exchange, export, import, model, record, user};
+use crate::{device, exchange, export, import, live_feed, model, record, user};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -15,6 +15,7 @@ pub(super) fn fixed() -> OpenApi {
     for slice in [
         record::routes::Described::openapi(),
         exchange::Described::openapi(),
+        live_feed::Described::openapi(),
         user::routes::Described::openapi(),
         device::Described::openapi(),
         import::routes::Described::openapi(),

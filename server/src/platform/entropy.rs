@@ -1,6 +1,7 @@
 //! Randomness as an argument: the one place that asks the machine.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -10,6 +11,13 @@ use uuid::Uuid;
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
+
+    /// From `least` to twice as long: who is told to come back then does not come with all others.
+    fn spread(&self, least: Duration) -> Duration {
+        let mut random = [0; 2];
+        self.fill(&mut random);
+        least + least * u32::from(u16::from_le_bytes(random)) / u32::from(u16::MAX)
+    }
 
     /// A new UUIDv7 for the instant `now_ms`.
     fn uuid_v7(&self, now_ms: i64) -> Uuid {

@@ -91,6 +91,8 @@ impl Running {
     /// When a listener failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         let Self { app, listeners, folder, .. } = self;
+        // Streams have no end of their own that could be waited for.
+        app.live_feed().close();
         let served = listeners.stop().await;
         app.close().await;
         let _ = std::fs::remove_file(socket_path(folder.path()));

@@ -2,122 +2,11 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Method, Request};
-use http_body_util::BodyExt;
+use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::listening::Phone;
 use crate::support::World;
-
-/// One event of a stream: its name and its data.
-type Event = (String, Value);
-
-/// A device with its cursor.
-struct Phone<'a> {
-    world: &'a World,
-    token: String,
-    device: String,
-    cursor: Value,
-    mutations: u64,
-}
-
-impl<'a> Phone<'a> {
-    /// Enrols a device and brings it in step.
-    async fn enrol(world: &'a World, email: &str) -> Self {
-        let (device, token) = world.enrol(email).await;
-        let mut phone = Self { world, token, device, cursor: Value::Null, mutations: 0 };
-        phone.exchange(json!([])).await;
-        phone
-    }
-
-    async fn exchange(&mut self, mutations: Value) -> Value {
-        let body = json!({ "protocol": 1, "cursor": self.cursor, "mutations": mutations });
-        let answer = self.world.send(Some(&self.token), Method::POST, "/sync/v1/exchange", body).await.expect(200);
-        assert_eq!(answer["more"], json!(false));
-        self.cursor = answer["cursor"].clone();
-        answer
-    }
-
-    /// Makes an account of that name; its id.
-    async fn make_account(&mut self, name: &str) -> String {
-        self.mutations += 1;
-        let id = format!("01930c1e-7a10-7000-8000-{:012x}", self.mutations * 1_000 + self.token.len() as u64 + u64::from(name.as_bytes()[0]));
-        let mutation = json!({
-            "id": self.mutations, "kind": "create", "entity": "account", "record": id, "set": { "name": name }, "at_ms": 1,
-        });
-        let answer = self.exchange(json!([mutation])).await;
-        assert_eq!(answer["outcomes"][0]["verdict"], "applied", "{answer}");
-        id
-    }
-
-    async fn listen(&self) -> Stream {
-        let request = Request::get("/sync/v1/live")
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("last-event-id", self.cursor.as_str().unwrap_or_default());
-        let response = self.world.open_stream(request.body(Body::empty()).expect("a request")).await;
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut stream = Stream { body: response.into_body(), text: String::new() };
-        stream.greeting().await;
-        stream
-    }
-
-    async fn poll(&self, wait_secs: u64) -> Value {
-        let request = Request::get(format!("/sync/v1/live?wait={wait_secs}"))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("last-event-id", self.cursor.as_str().unwrap_or_default());
-        let response = self.world.open_stream(request.body(Body::empty()).expect("a request")).await;
-        assert_eq!(response.status(), 200);
-        let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
-        serde_json::from_slice(&bytes).expect("JSON")
-    }
-}
-
-struct Stream {
-    body: Body,
-    text: String,
-}
-
-impl Stream {
-    /// What stands between two empty lines; `None` is the end.
-    async fn block(&mut self) -> Option<String> {
-        loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let block = block.to_owned();
-                self.text = rest.to_owned();
-                return Some(block);
-            }
-            let frame = tokio::time::timeout(Duration::from_secs(20), self.body.frame());
-            let frame = frame.await.expect("something comes within 20 s")?.expect("no error on the way");
-            let data = frame.into_data().expect("no trailers");
-            self.text.push_str(std::str::from_utf8(&data).expect("UTF-8"));
-        }
-    }
-
-    async fn greeting(&mut self) {
-        let greeting = self.block().await.expect("the stream begins");
-        assert!(greeting.starts_with(": connected\nretry: "), "{greeting}");
-    }
-
-    /// The next event, signs of life aside.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            let block = self.block().await?;
-            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
-            if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
-                let data: Value = serde_json::from_str(data).expect("data are JSON");
-                assert_eq!(field("id: "), data["cursor"].as_str(), "the id is the cursor");
-                return Some((name.to_owned(), data));
-            }
-        }
-    }
-
-    async fn expect(&mut self, name: &str) -> Value {
-        let (came, data) = self.next().await.expect("an event, not the end");
-        assert_eq!(came, name, "{data}");
-        data
-    }
-}
 
 fn names(operations: &Value) -> Vec<&str> {
     let puts = operations.as_array().expect("a list").iter().filter(|operation| operation["entity"] == "account");
@@ -286,7 +175,11 @@ async fn what_a_user_gains_or_loses_is_told_to_be_fetched() {
     while let Some(event) = stream.next().await {
         last = Some(event);
     }
-    assert_eq!(last, Some(("order".to_owned(), json!({ "order": "signed-out" }))), "who may not sign in is told nothing more");
+    assert_eq!(
+        last,
+        Some(("order".to_owned(), json!({ "order": "signed-out" }))),
+        "who may not sign in is told nothing more"
+    );
 }
 
 #[tokio::test]

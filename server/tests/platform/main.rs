@@ -3,6 +3,8 @@
 mod command;
 mod devices;
 mod listeners;
+mod listening;
+mod live;
 mod passwords;
 mod routes;
 mod routes_are_described;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use cartera_server::app::{App, operator_router, router};
 use cartera_server::platform::clock::ManualClock;
 use cartera_server::platform::config::Config;
@@ -53,22 +54,30 @@ impl Answer {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With another configuration than that of the other tests.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("data")).expect("the folder is ours");
-        Self::open(folder, NOW_MS, 1).await
+        let mut config = config(&folder);
+        change(&mut config);
+        Self::open(folder, config, NOW_MS, 1).await
     }
 
     /// The same data, in a server that was started anew.
     pub async fn restart(self) -> Self {
         let now_ms = cartera_server::platform::clock::Clock::now_ms(self.clock.as_ref());
         self.app.close().await;
-        Self::open(self.folder, now_ms, 2).await
+        let config = self.app.config().clone();
+        Self::open(self.folder, config, now_ms, 2).await
     }
 
-    async fn open(folder: TempDir, now_ms: i64, seed: u64) -> Self {
+    async fn open(folder: TempDir, config: Config, now_ms: i64, seed: u64) -> Self {
         let clock = Arc::new(ManualClock::at(now_ms));
         let entropy = Arc::new(SeededEntropy::new(seed));
-        let app = App::open(config(&folder), clock.clone(), entropy).await.expect("an empty folder opens");
+        let app = App::open(config, clock.clone(), entropy).await.expect("an empty folder opens");
         Self { network: router(&app), operator: operator_router(&app), app, clock, folder }
     }
 
@@ -78,6 +87,11 @@ impl World {
 
     pub async fn send(&self, token: Option<&str>, method: Method, path: &str, body: Value) -> Answer {
         send(&self.network, method, path, token, body).await
+    }
+
+    /// An answer whose body goes on.
+    pub async fn open_stream(&self, request: Request<Body>) -> Response {
+        self.network.clone().oneshot(request).await.expect("a router does not fail")
     }
 
     pub async fn get(&self, token: &str, path: &str) -> Answer {

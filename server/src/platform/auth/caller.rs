@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::TokenHash;
 use crate::app::App;
 use crate::platform::http::ApiError;
-use crate::platform::http::problem::{NOT_PERMITTED, UNAUTHENTICATED};
+use crate::platform::http::problem::{NO_DEVICE, NOT_PERMITTED, UNAUTHENTICATED};
 use crate::record::write::Author;
 use crate::user::rights::{OPERATOR_ROLE, Rights};
 
@@ -81,6 +81,17 @@ impl Caller {
             return Ok(());
         }
         Err(ApiError::new(NOT_PERMITTED).detail(format!("Only an administrator may {what}; ask one to do it.")))
+    }
+
+    /// The enrolled device that asks.
+    ///
+    /// # Errors
+    /// `no-device` for sessions that belong to none.
+    pub fn expect_device(&self) -> Result<CallerDevice, ApiError> {
+        self.device.ok_or_else(|| {
+            ApiError::new(NO_DEVICE)
+                .detail("Enrol this device with POST /api/v1/devices and use the token of its answer.")
+        })
     }
 
     /// As the author of a change.

@@ -8,7 +8,7 @@ mod sign_in;
 
 pub use self::caller::{Caller, CallerDevice, LocalOperator};
 pub use self::password::{PasswordError, Passwords};
-pub use self::session::{NewSession, Sessions, TokenHash};
+pub use self::session::{Ended, NewSession, Sessions, TokenHash};
 pub use self::sign_in::{accept_password, check_own_password, check_password, set_password, set_shared_password};
 use super::config;
 

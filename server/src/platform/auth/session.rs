@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use sqlx::{Sqlite, Transaction};
 use sync_protocol::id::{DeviceId, RecordId};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::CallerDevice;
@@ -27,6 +28,9 @@ const SAVE_AFTER_AT_MOST_MS: i64 = 10 * 60 * 1_000;
 
 /// More sessions than these are not kept in memory; those that are left out are read again when used.
 const MOST_REMEMBERED: usize = 50_000;
+
+/// So many endings may wait for a listener that is busy.
+const ENDINGS_REMEMBERED: usize = 256;
 
 /// SHA-256 of a token: all that the server keeps of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,10 +89,45 @@ impl Session {
     }
 }
 
+/// Sessions that ended before their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// One.
+    One(TokenHash),
+    /// Those of a device, by its number.
+    OfDevice(i64),
+    /// Those of a user, except one.
+    OfUser {
+        /// The user.
+        user: RecordId,
+        /// The one that stays.
+        except: Option<TokenHash>,
+    },
+}
+
+impl Ended {
+    /// Whether a session is among them.
+    #[must_use]
+    pub fn covers(&self, token: TokenHash, user: RecordId, device: i64) -> bool {
+        match *self {
+            Self::One(ended) => ended == token,
+            Self::OfDevice(ended) => ended == device,
+            Self::OfUser { user: ended, except } => ended == user && Some(token) != except,
+        }
+    }
+}
+
 /// Finds and ends sessions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     remembered: RwLock<Remembered>,
+    endings: broadcast::Sender<Ended>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { remembered: RwLock::default(), endings: broadcast::Sender::new(ENDINGS_REMEMBERED) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +189,42 @@ impl Sessions {
         Ok(Some(session))
     }
 
+    /// Whether a session is there and has not ended; asking is use of it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stands(
+        &self,
+        db: &Db,
+        token: TokenHash,
+        config: &config::Auth,
+        now_ms: i64,
+    ) -> Result<bool, sqlx::Error> {
+        Ok(self.find(db, token, config, now_ms).await?.is_some())
+    }
+
+    /// Keeps a session that is in use all the time, such as one with an open stream, from ending for want of use; false
+    /// when it has ended. Asked now and then, it is written down once in half a lifetime.
+    ///
+    /// # Panics
+    /// Never: no holder of the lock panics.
+    pub fn keep(&self, db: &Db, token: TokenHash, now_ms: i64) -> bool {
+        let remembered = self.remembered.read().expect("no holder of this lock panics");
+        // One that is not remembered was found when it was first used, and its ending is told to whoever listens.
+        let Some(session) = remembered.sessions.get(&token) else { return true };
+        let left_ms = session.expires_ms.load(Ordering::Relaxed) - now_ms;
+        if left_ms > 0 && left_ms < session.lifetime_ms / 2 && session.touch(now_ms) {
+            let expires_ms = session.expires_ms.load(Ordering::Relaxed);
+            tokio::spawn(save_use(db.clone(), token, expires_ms, now_ms));
+        }
+        left_ms > 0
+    }
+
+    /// Tells of sessions that end before their time.
+    pub fn endings(&self) -> broadcast::Receiver<Ended> {
+        self.endings.subscribe()
+    }
+
     async fn look_up(
         &self,
         db: &Db,
@@ -179,7 +254,7 @@ impl Sessions {
         let mut tx = db.write().await?;
         sqlx::query("DELETE FROM session WHERE token_hash = $1").bind(token.0.as_slice()).execute(&mut *tx).await?;
         tx.commit().await?;
-        self.forget(|own, _| *own == token);
+        self.forget(Ended::One(token));
         Ok(())
     }
 
@@ -191,7 +266,7 @@ impl Sessions {
         let mut tx = db.write().await?;
         sqlx::query("DELETE FROM session WHERE device = $1").bind(device.num).execute(&mut *tx).await?;
         tx.commit().await?;
-        self.forget(|_, session| session.device == Some(device));
+        self.forget(Ended::OfDevice(device.num));
         Ok(())
     }
 
@@ -208,14 +283,20 @@ impl Sessions {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        self.forget(|own, session| session.user == user && Some(*own) != except);
+        self.forget(Ended::OfUser { user, except });
         Ok(())
     }
 
-    fn forget(&self, is_ended: impl Fn(&TokenHash, &Session) -> bool) {
+    fn forget(&self, ended: Ended) {
         let mut remembered = self.remembered.write().expect("no holder of this lock panics");
         remembered.ended += 1;
-        remembered.sessions.retain(|token, session| !is_ended(token, session));
+        remembered.sessions.retain(|token, session| {
+            let device = session.device.map_or(0, |device| device.num);
+            !ended.covers(*token, session.user, device)
+        });
+        drop(remembered);
+        // Nobody may be listening.
+        let _ = self.endings.send(ended);
     }
 }
 

@@ -112,6 +112,20 @@ pub const KEYS: &[Key] = &[
         "268435456",
         "Size of a file to import, before and after decoding.",
     ),
+    key(
+        "live.heartbeat_secs",
+        number(1, 300),
+        "25",
+        "How often a connected device gets a sign of life, a fifth more or less. Shorter than what proxies on the way allow.",
+    ),
+    key("live.connections", number(1, 1_000_000), "20000", "Devices that may be connected at once."),
+    key(
+        "live.delta_bytes",
+        number(0, 64 << 10),
+        "4096",
+        "A connected device is told up to this much at once; of more it is told that it should exchange.",
+    ),
+    key("live.wait_secs", number(1, 600), "60", "The longest that a device's question may wait for an answer."),
     key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
     key(
         "auth.session_secs",

@@ -27,6 +27,8 @@ pub struct Config {
     pub http: Http,
     /// How large requests may be.
     pub limits: Limits,
+    /// Connected devices.
+    pub live: Live,
     /// How the database is opened.
     pub database: Database,
     /// Passwords and sessions.
@@ -62,6 +64,19 @@ pub struct Limits {
     pub body_bytes: usize,
     /// A file to import after decoding.
     pub import_bytes: u64,
+}
+
+/// Connected devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Between two signs of life, a fifth more or less.
+    pub heartbeat: Duration,
+    /// How many there may be.
+    pub connections: usize,
+    /// The largest delta, as it travels.
+    pub delta_bytes: usize,
+    /// The longest that a long poll waits.
+    pub wait: Duration,
 }
 
 /// How the database is opened.
@@ -146,6 +161,12 @@ impl Config {
             limits: Limits {
                 body_bytes: values.number("limits.body_bytes"),
                 import_bytes: values.number("limits.import_bytes"),
+            },
+            live: Live {
+                heartbeat: values.seconds("live.heartbeat_secs"),
+                connections: values.number("live.connections"),
+                delta_bytes: values.number("live.delta_bytes"),
+                wait: values.seconds("live.wait_secs"),
             },
             database: Database { readers: values.number("database.readers") },
             auth: Auth {

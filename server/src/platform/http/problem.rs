@@ -43,6 +43,7 @@ kinds! {
     UNREADABLE_BODY = BAD_REQUEST, "unreadable-body", "The body ended before it was complete.";
     UNAUTHENTICATED = UNAUTHORIZED, "unauthenticated", "Nobody is signed in.";
     NOT_PERMITTED = FORBIDDEN, "forbidden", "The role does not permit this.";
+    NO_DEVICE = FORBIDDEN, "no-device", "Only the session of an enrolled device may do this.";
     NOT_FOUND = NOT_FOUND, "not-found", "There is nothing here that you may see.";
     UNKNOWN_ROUTE = NOT_FOUND, "unknown-route", "There is no such address.";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not answer to that method.";

@@ -31,6 +31,9 @@ struct Registered {
     outcomes: Family<VerdictLabels, Counter>,
     exchange_rows: Counter,
     exchange_bytes: Counter,
+    live_connections: Gauge,
+    live_events: Family<EventLabels, Counter>,
+    live_dropped: Counter,
     head: Gauge,
     database_bytes: Gauge,
 }
@@ -51,6 +54,11 @@ struct RouteLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabels {
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
 }
 
 impl Default for Metrics {
@@ -91,6 +99,16 @@ impl Metrics {
             "Size of the answers to devices before compression",
             exchange_bytes.clone(),
         );
+        let live_connections = Gauge::default();
+        registry.register("live_connections", "Devices that are connected", live_connections.clone());
+        let live_events = Family::default();
+        registry.register("live_events", "Events told to connected devices", Family::clone(&live_events));
+        let live_dropped = Counter::default();
+        registry.register(
+            "live_dropped",
+            "Connected devices that were dropped because they did not take what they were told",
+            live_dropped.clone(),
+        );
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -109,6 +127,9 @@ impl Metrics {
             outcomes,
             exchange_rows,
             exchange_bytes,
+            live_connections,
+            live_events,
+            live_dropped,
             head,
             database_bytes,
         }))
@@ -144,6 +165,21 @@ impl Metrics {
     pub fn exchange(&self, rows: u64, bytes: u64) {
         self.0.exchange_rows.inc_by(rows);
         self.0.exchange_bytes.inc_by(bytes);
+    }
+
+    /// Notes how many devices are connected.
+    pub fn live_connections(&self, connections: usize) {
+        self.0.live_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
+    }
+
+    /// Counts an event told to a connected device, by its name on the wire.
+    pub fn live_event(&self, name: &'static str) {
+        self.0.live_events.get_or_create(&EventLabels { event: name }).inc();
+    }
+
+    /// Counts a connected device that did not take what it was told.
+    pub fn live_dropped(&self) {
+        self.0.live_dropped.inc();
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.

@@ -7,7 +7,7 @@ use crm::Fields;
 use crm::model::Entity;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
-use sync_protocol::id::{RecordId, Sequence};
+use sync_protocol::id::{RecordId, ScopeId, Sequence};
 use uuid::Uuid;
 
 use super::decide::{Stored, Touched, Working, link_targets, may_be_deleted};
@@ -30,9 +30,12 @@ struct Rows {
     text: Vec<Value>,
     links_gone: Vec<Value>,
     links: Vec<Value>,
+    /// Every scope in which a record changed.
+    touched: BTreeSet<ScopeId>,
 }
 
-/// Writes every record that differs from what was loaded, with its scopes, links, words and history.
+/// Writes every record that differs from what was loaded, with its scopes, links, words and history; returns every scope
+/// in which one changed.
 ///
 /// `last_num` is the last local record number given out.
 pub(super) async fn persist(
@@ -41,7 +44,7 @@ pub(super) async fn persist(
     scopes: &mut Arc<Scopes>,
     last_num: &mut i64,
     connection: &mut SqliteConnection,
-) -> Result<(), sqlx::Error> {
+) -> Result<BTreeSet<ScopeId>, sqlx::Error> {
     let mut rows = Rows::default();
     let mut touched: Vec<(&RecordId, &Touched)> =
         working.records.iter().filter(|(_, touched)| is_changed(touched)).collect();
@@ -81,6 +84,8 @@ impl Rows {
             },
             |record| record.num,
         );
+        let code = now.or(before).map_or(0, |record| record.entity);
+        self.touched.extend(scopes.id(&ScopeKey::all(code)));
         self.add_entries(&hex, before, now, deleted, scopes);
         self.add_links(&hex, entity, before, now);
         let words =
@@ -136,22 +141,24 @@ impl Rows {
         let seq = now.map(|record| record.seq).or(deleted).unwrap_or_default();
         for key in &new {
             let scope = self.scope(scopes, *key);
+            self.touched.insert(scope);
             self.entries.push(json!([scope, seq, hex, STANDS]));
         }
         let left = if now.is_some() { LEFT } else { DELETED };
         for key in old.difference(&new) {
             let scope = self.scope(scopes, *key);
+            self.touched.insert(scope);
             self.entries.push(json!([scope, seq, hex, left]));
         }
     }
 
     /// The scope's number; readers of the snapshot keep theirs when a new one has to be given out.
-    fn scope(&mut self, scopes: &mut Arc<Scopes>, key: ScopeKey) -> i64 {
+    fn scope(&mut self, scopes: &mut Arc<Scopes>, key: ScopeKey) -> ScopeId {
         if let Some(id) = scopes.id(&key) {
-            return i64::from(id);
+            return id;
         }
-        let id = i64::from(Arc::make_mut(scopes).give_out(key));
-        self.scopes.push((id, key));
+        let id = Arc::make_mut(scopes).give_out(key);
+        self.scopes.push((i64::from(id), key));
         id
     }
 
@@ -162,7 +169,11 @@ impl Rows {
         self.links.extend(new.difference(&old).map(|(field, target)| json!([hex, field, self::hex(*target)])));
     }
 
-    async fn write(self, working: &Working, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn write(
+        self,
+        working: &Working,
+        connection: &mut SqliteConnection,
+    ) -> Result<BTreeSet<ScopeId>, sqlx::Error> {
         for (id, key) in &self.scopes {
             sqlx::query("INSERT INTO scope (id, kind, entity, holder) VALUES ($1, $2, $3, $4)")
                 .bind(id)
@@ -198,7 +209,8 @@ impl Rows {
             connection,
         )
         .await?;
-        write_side_tables(working, connection).await
+        write_side_tables(working, connection).await?;
+        Ok(self.touched)
     }
 }
 

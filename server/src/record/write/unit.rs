@@ -1,11 +1,11 @@
 //! One transaction of the writer, from its begin to its commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crm::rules::Gaps;
 use sqlx::{Sqlite, Transaction};
-use sync_protocol::id::Sequence;
+use sync_protocol::id::{ScopeId, Sequence};
 
 use super::decide::{Context, Working, decide, decide_group};
 use super::persist::persist;
@@ -21,6 +21,8 @@ pub(super) struct Unit {
     pub(super) snapshot: Snapshot,
     pub(super) head: Sequence,
     pub(super) floor: Sequence,
+    /// Every scope in which this transaction changed a record.
+    pub(super) touched: BTreeSet<ScopeId>,
     pub(super) last_num: i64,
     pub(super) now_ms: i64,
     pub(super) devices: HashMap<i64, DeviceState>,
@@ -73,7 +75,8 @@ impl Unit {
     /// Writes what was decided and takes over what it changed of people and scopes.
     pub(super) async fn persist(&mut self, working: &Working) -> Result<(), sqlx::Error> {
         let scopes = &mut self.snapshot.scopes;
-        persist(working, &self.snapshot.catalogue, scopes, &mut self.last_num, &mut self.tx).await?;
+        let touched = persist(working, &self.snapshot.catalogue, scopes, &mut self.last_num, &mut self.tx).await?;
+        self.touched.extend(touched);
         self.snapshot.directory = working.directory.clone();
         self.head = working.head;
         Ok(())

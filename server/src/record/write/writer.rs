@@ -1,6 +1,6 @@
 //! The one task that writes records: it gathers what waits, decides it in order, and commits it at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crm::rules::Gaps;
@@ -253,6 +253,7 @@ impl Task {
             snapshot: self.live.snapshot(),
             head,
             floor: head,
+            touched: BTreeSet::new(),
             last_num: self.last_num,
             now_ms: self.clock.now_ms(),
             devices: std::mem::take(&mut self.devices),
@@ -264,7 +265,7 @@ impl Task {
         unit.tx.commit().await?;
         self.last_num = unit.last_num;
         self.devices = unit.devices;
-        self.live.publish(unit.snapshot, unit.head);
+        self.live.publish(unit.snapshot, unit.head, unit.touched);
         self.metrics.commit(commit.changes as u64);
         self.done.send_replace(Commit { head: unit.head, ..commit });
         Ok(())
