@@ -57,8 +57,10 @@ pub enum Command {
     )]
     Enrol(Enrol),
     /// Sends what waits and fetches what is new, until the device is in step.
-    #[command(after_help = "Example:\n  cartera-device --home ~/phone sync --json")]
-    Sync,
+    #[command(
+        after_help = "Example:\n  cartera-device --home ~/phone sync --json\n  cartera-device --home ~/phone sync --follow"
+    )]
+    Sync(Sync),
     /// The records of an entity.
     #[command(
         after_help = "Example:\n  cartera-device --home ~/phone list opportunity --where \"amount > 100000 && close_date < today + 30\" --fields name,stage,amount"
@@ -121,6 +123,15 @@ pub struct Enrol {
     /// Speak plain HTTP to another machine, where the way there is known to be safe.
     #[arg(long)]
     pub plain_http: bool,
+}
+
+/// Arguments of `sync`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Sync {
+    /// Stay connected until Ctrl-C: print what arrives, and send what other commands change here. With --json, one document
+    /// per line.
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// Arguments of `list`.

@@ -10,6 +10,8 @@ use crate::device::DeviceError;
 /// Where a command speaks: JSON for scripts or text for people, in one language.
 pub struct Console {
     json: bool,
+    /// Documents take one line each.
+    has_lines: bool,
     language: Language,
     out: Box<dyn Write>,
     /// Progress is for people who look.
@@ -18,7 +20,12 @@ pub struct Console {
 
 impl Console {
     pub fn new(json: bool, language: Language, out: Box<dyn Write>, is_watched: bool) -> Self {
-        Self { json, language, out, shows_progress: is_watched && !json }
+        Self { json, has_lines: false, language, out, shows_progress: is_watched && !json }
+    }
+
+    /// From now on there is more than one document, each on a line of its own, and nobody waits for the end.
+    pub fn go_on_in_lines(&mut self) {
+        self.has_lines = true;
     }
 
     pub fn is_json(&self) -> bool {
@@ -31,8 +38,17 @@ impl Console {
 
     /// The one document of a command.
     pub fn document(&mut self, document: &impl Serialize) -> Done {
-        let written = serde_json::to_writer_pretty(&mut self.out, document).map_err(io::Error::from);
-        written.and_then(|()| writeln!(self.out)).map_err(Failure::Output)
+        self.write(document).map_err(Failure::Output)
+    }
+
+    fn write(&mut self, document: &impl Serialize) -> io::Result<()> {
+        if self.has_lines {
+            serde_json::to_writer(&mut self.out, document)?;
+        } else {
+            serde_json::to_writer_pretty(&mut self.out, document)?;
+        }
+        writeln!(self.out)?;
+        if self.has_lines { self.out.flush() } else { Ok(()) }
     }
 
     /// A line in the language of the console.
@@ -43,7 +59,9 @@ impl Console {
 
     /// A line as it is, without what would steer the terminal.
     pub fn line(&mut self, text: &str) -> Done {
-        writeln!(self.out, "{}", printable(text)).map_err(Failure::Output)
+        let written = writeln!(self.out, "{}", printable(text));
+        let shown = written.and_then(|()| if self.has_lines { self.out.flush() } else { Ok(()) });
+        shown.map_err(Failure::Output)
     }
 
     pub fn table(&mut self, table: &Table) -> Done {
@@ -69,8 +87,7 @@ impl Console {
     pub fn problem(&mut self, error: &DeviceError) -> io::Result<()> {
         let problem = error.problem(self.language);
         if self.json {
-            serde_json::to_writer_pretty(&mut self.out, &problem)?;
-            writeln!(self.out)?;
+            self.write(&problem)?;
             return self.out.flush();
         }
         let mut err = io::stderr().lock();

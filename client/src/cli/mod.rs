@@ -9,6 +9,7 @@ mod attention;
 mod console;
 mod edit;
 mod enrol;
+mod follow;
 mod look;
 mod outbox;
 mod status;
@@ -84,7 +85,8 @@ fn execute(cli: Cli, console: &mut Console) -> Done {
     let look = || Device::look(&home, language, Box::new(Machine));
     match cli.command {
         Command::Enrol(arguments) => enrol::run(&home, arguments, console),
-        Command::Sync => sync::run(&mut open()?, console),
+        Command::Sync(arguments) if arguments.follow => follow::run(&home, console),
+        Command::Sync(_) => sync::run(&mut open()?, console),
         Command::List(arguments) => look::list(&*look()?, arguments, console),
         Command::Show(arguments) => look::show(&*look()?, &arguments, console),
         Command::Set(arguments) => edit::set(&mut open()?, &arguments, console),

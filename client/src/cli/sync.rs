@@ -23,7 +23,7 @@ pub fn run(device: &mut Device, console: &mut Console) -> Done {
 }
 
 /// The way to the server that the device was enrolled at.
-fn transport(device: &Device, console: &Console) -> Result<HttpTransport, DeviceError> {
+pub fn transport(device: &Device, console: &Console) -> Result<HttpTransport, DeviceError> {
     let identity = device.identity();
     // Whether plain HTTP is safe there was settled when the device was enrolled.
     let server = ServerAddress::parse(&identity.server, true)?;
@@ -31,7 +31,7 @@ fn transport(device: &Device, console: &Console) -> Result<HttpTransport, Device
     Ok(transport.with_token(identity.token.clone()))
 }
 
-fn print(report: &SyncReport, console: &mut Console) -> Done {
+pub fn print(report: &SyncReport, console: &mut Console) -> Done {
     let SyncReport { sent, applied, merged, rejected, received, waiting, attention, .. } = report;
     console.say(&say(
         format!("Recibidos {received} cambios; enviados {sent}: {applied} aplicados, {merged} combinados, {rejected} rechazados."),

@@ -33,7 +33,7 @@ pub use enrol::{NewDevice, enrol};
 pub use error::{DeviceError, field_problem};
 pub use look::{Query, Sum};
 pub use record::Record;
-pub use sync::{Progress, SyncReport};
+pub use sync::{Arrival, Followed, Progress, SyncReport};
 
 /// A device of one user.
 pub struct Device {

@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sync_protocol::engine::{Answer, Effect, Input};
+use sync_protocol::id::RecordId;
 use sync_protocol::store::{Batch, StoreOp};
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Verdict};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Verdict};
 
 use super::{Device, DeviceError};
 use crate::storage::StorageError;
 use crate::transport::{Transport, TransportError};
+use crate::value::{LinkTargets, Titles};
 
 /// How often a sync waits as long as a busy server asks for, before it leaves the rest to the next one.
 const PATIENCE: u32 = 3;
@@ -62,6 +64,34 @@ struct Run<'a> {
     unusable: Option<DeviceError>,
     failure: Option<StorageError>,
     wake_at_ms: Option<i64>,
+    arrived: Vec<Arrival>,
+}
+
+/// Of so many records it is told that they came; more are only counted.
+const ARRIVALS_TOLD: usize = 50;
+
+/// Something that came from the server and is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    /// `put`, `delete` or `exit`.
+    pub op: &'static str,
+    /// The record.
+    pub id: RecordId,
+    /// Its entity, where it is still here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// What became of an event of the live stream, or of a sync while the device follows.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// What was done.
+    pub report: SyncReport,
+    /// The first of what came.
+    pub arrived: Vec<Arrival>,
 }
 
 impl Device {
@@ -74,6 +104,32 @@ impl Device {
         transport: &dyn Transport,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<SyncReport, DeviceError> {
+        self.pass(transport, progress, vec![Input::Online, Input::SyncRequested]).map(|followed| followed.report)
+    }
+
+    /// Takes an event of the live stream, and exchanges where that is called for; without one, as [`Device::sync`].
+    ///
+    /// # Errors
+    /// As [`Device::sync`].
+    pub fn follow(&mut self, transport: &dyn Transport, event: Option<LiveEvent>) -> Result<Followed, DeviceError> {
+        let inputs = match event {
+            Some(event) => vec![Input::Live(event)],
+            None => vec![Input::Online, Input::SyncRequested],
+        };
+        let mut followed = self.pass(transport, &mut |_| {}, inputs)?;
+        for arrival in &mut followed.arrived {
+            arrival.entity = self.entity_of(arrival.id);
+            arrival.title = self.title(&arrival.id.to_string());
+        }
+        Ok(followed)
+    }
+
+    fn pass(
+        &mut self,
+        transport: &dyn Transport,
+        progress: &mut dyn FnMut(&Progress),
+        inputs: Vec<Input>,
+    ) -> Result<Followed, DeviceError> {
         let mut run = Run {
             transport,
             progress,
@@ -82,8 +138,9 @@ impl Device {
             unusable: None,
             failure: None,
             wake_at_ms: None,
+            arrived: Vec::new(),
         };
-        self.run(&mut run, vec![Input::Online, Input::SyncRequested]);
+        self.run(&mut run, inputs);
         for _ in 0..PATIENCE {
             let Some(pause) = run.pause(self.host.now_ms()) else { break };
             self.host.wait(pause);
@@ -130,7 +187,7 @@ impl Device {
         }
     }
 
-    fn finish(&mut self, run: Run) -> Result<SyncReport, DeviceError> {
+    fn finish(&mut self, run: Run) -> Result<Followed, DeviceError> {
         if let Some(failure) = run.failure {
             return Err(failure.into());
         }
@@ -146,12 +203,13 @@ impl Device {
         }
         let position = &self.engine.saved().position;
         let is_whole = position.cursor.is_some() && position.staged_cursor.is_none();
-        Ok(SyncReport {
+        let report = SyncReport {
             in_step: is_whole && state.waiting == 0,
             waiting: state.waiting,
             attention: state.attention,
             ..run.report
-        })
+        };
+        Ok(Followed { report, arrived: run.arrived })
     }
 }
 
@@ -197,6 +255,12 @@ impl Run<'_> {
             _ => 0,
         });
         self.report.received += operations.sum::<u64>();
+        for op in &batch.ops {
+            if let StoreOp::Apply { operations } = op {
+                let room = ARRIVALS_TOLD.saturating_sub(self.arrived.len());
+                self.arrived.extend(operations.iter().filter_map(arrival).take(room));
+            }
+        }
         let SyncReport { exchanges, sent, received, .. } = self.report;
         (self.progress)(&Progress { exchanges, sent, received });
     }
@@ -209,4 +273,15 @@ impl Run<'_> {
         let pause = Duration::from_millis(pause);
         (is_busy && self.failure.is_none() && pause <= LONGEST_PAUSE).then_some(pause)
     }
+}
+
+/// What a person would notice of an operation.
+fn arrival(operation: &Operation) -> Option<Arrival> {
+    let (op, id) = match operation {
+        Operation::Put { id, .. } => ("put", *id),
+        Operation::Delete { id, .. } => ("delete", *id),
+        Operation::Exit { id, .. } => ("exit", *id),
+        Operation::ScopeAdd { .. } | Operation::ScopeDrop { .. } | Operation::Acknowledged { .. } => return None,
+    };
+    Some(Arrival { op, id, entity: None, title: None })
 }

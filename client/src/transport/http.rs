@@ -7,7 +7,8 @@ use serde_json::Value;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Problem};
 use ureq::http::{Response, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::{EnrolRequest, Enrolment, Transport, TransportError, body};
 
@@ -110,6 +111,16 @@ impl HttpTransport {
         self.post("/api/v1/devices", request)
     }
 
+    /// A request without a body, and its address.
+    pub(super) fn get(&self, path: &str) -> (String, RequestBuilder<WithoutBody>) {
+        let url = format!("{}{path}", self.server.base);
+        let mut asking = self.agent.get(&url);
+        if let Some(token) = &self.token {
+            asking = asking.header("Authorization", format!("Bearer {token}"));
+        }
+        (url, asking)
+    }
+
     fn post<A: DeserializeOwned>(&self, path: &str, request: &impl serde::Serialize) -> Result<A, TransportError> {
         let url = format!("{}{path}", self.server.base);
         let unsendable = |reason: String| TransportError::Unintelligible { url: url.clone(), reason };
@@ -140,23 +151,20 @@ impl Transport for HttpTransport {
     }
 
     fn model(&self, hash: &str) -> Result<String, TransportError> {
-        let url = format!("{}/sync/v1/model/{hash}", self.server.base);
-        let mut asking = self.agent.get(&url).header("Accept", "application/json, application/problem+json");
-        if let Some(token) = &self.token {
-            asking = asking.header("Authorization", format!("Bearer {token}"));
-        }
+        let (url, asking) = self.get(&format!("/sync/v1/model/{hash}"));
+        let asking = asking.header("Accept", "application/json, application/problem+json");
         let answer = asking.call().map_err(|source| no_answer(&url, source))?;
         let bytes = read(&url, answer)?;
         String::from_utf8(bytes).map_err(|_| TransportError::Unintelligible { url, reason: "it is not UTF-8".into() })
     }
 }
 
-fn no_answer(url: &str, source: ureq::Error) -> TransportError {
+pub(super) fn no_answer(url: &str, source: ureq::Error) -> TransportError {
     TransportError::Unreachable { url: url.to_owned(), source: Box::new(source) }
 }
 
 /// The bytes of a success; everything else becomes the error that it is.
-fn read(url: &str, answer: Response<Body>) -> Result<Vec<u8>, TransportError> {
+pub(super) fn read(url: &str, answer: Response<Body>) -> Result<Vec<u8>, TransportError> {
     let (head, body) = answer.into_parts();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let encoding = header("content-encoding").map(str::to_owned);

@@ -4,7 +4,9 @@
 
 mod body;
 mod error;
+mod events;
 mod http;
+mod live;
 
 use serde::{Deserialize, Serialize};
 use sync_protocol::id::{DeviceId, RecordId, TenantId};
@@ -12,6 +14,7 @@ use sync_protocol::wire::{ExchangeRequest, ExchangeResponse};
 
 pub use error::TransportError;
 pub use http::{HttpTransport, ServerAddress};
+pub use live::{Heard, Listening};
 
 /// What a device asks of its server once it is enrolled.
 pub trait Transport {
