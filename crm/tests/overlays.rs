@@ -84,6 +84,41 @@ fn the_examples_of_the_guide_hold() {
 }
 
 #[test]
+fn literal_defaults_that_their_fields_can_hold_are_taken() {
+    let model = build(
+        "
+entity: opportunity
+fields:
+  colour: {type: enum, default: \"amount > 0 ? 'a' : 'b'\", options: {a: {es: A, en: A}, b: {es: B, en: B}}, labels: {es: Color, en: Colour}}
+  again: {type: stage, pipeline: sales, default: \"'won'\", labels: {es: Otra etapa, en: Other stage}}
+  share: {type: percent, default: '100', labels: {es: Cuota, en: Share}}
+  since: {type: date, default: \"date('2026-01-31')\", labels: {es: Desde cuándo, en: Since when}}
+  sure: {type: boolean, default: 'true', labels: {es: Seguro, en: Sure}}
+  twice: {type: money, default: 'amount * 2', labels: {es: Doble, en: Twice}}
+  who: {type: link, to: user, default: me, labels: {es: Quién, en: Who}}
+",
+    );
+    let filled = ["colour", "again", "share", "since", "sure", "twice", "who"];
+    assert!(filled.iter().all(|name| model.entities["opportunity"].fields[*name].default.is_some()));
+}
+
+#[test]
+fn a_number_is_always_unique() {
+    let model = build(
+        "
+entity: machine
+labels: {es: [Máquina, Máquinas], en: [Machine, Machines]}
+title: number
+number: {field: number, series: \"M-{seq:4}\"}
+fields:
+  number: {type: number, labels: {es: Número, en: Number}}
+permissions: {admin: {create: true, read: all, update: all, delete: all}}
+",
+    );
+    assert!(model.entities["machine"].fields["number"].unique);
+}
+
+#[test]
 fn a_second_overlay_builds_on_the_first() {
     let second = "
 entity: opportunity
@@ -146,12 +181,41 @@ fn what_leads_nowhere_is_refused_with_its_place() {
         ("fields: {description: {level: 1}}", "opportunity.description", "search would find"),
         ("fields: {Größe: {type: text, labels: {es: X, en: X}}}", "opportunity.Größe", "not a name"),
         ("fields: {id: {type: text, labels: {es: X, en: X}}}", "opportunity.id", "taken"),
+        ("fields: {today: {type: date, labels: {es: X, en: X}}}", "opportunity.today", "taken"),
+        ("fields: {now: {type: datetime, labels: {es: X, en: X}}}", "opportunity.now", "taken"),
+        ("fields: {me: {type: text, labels: {es: X, en: X}}}", "opportunity.me", "taken"),
         ("fields: {x: {type: text, labels: {es: Importe, en: X}}}", "opportunity.x", "`Importe` would fit"),
         ("fields: {x: {type: money, expr: 'cost * 2', labels: {es: X, en: X}}}", "opportunity.x", "level 0"),
         ("fields: {x: {type: integer, expr: 'y', labels: {es: X, en: X}}}", "opportunity.x", "y"),
         ("fields: {x: {type: integer, expr: 'close_date', labels: {es: X, en: X}}}", "opportunity.x", "gives a date"),
         ("fields: {x: {type: text, default: '3', labels: {es: X, en: X}}}", "opportunity.x", "gives a number"),
         ("fields: {x: {type: text, required_if: amount, labels: {es: X, en: X}}}", "opportunity.x", "true or false"),
+        (
+            "fields: {x: {type: enum, default: \"'c'\", options: {a: {es: A, en: A}}, labels: {es: X, en: X}}}",
+            "opportunity.x",
+            "gives `c`",
+        ),
+        (
+            "fields: {x: {type: enum, default: \"amount > 0 ? 'a' : 'c'\", options: {a: {es: A, en: A}}, labels: {es: X, en: X}}}",
+            "opportunity.x",
+            "gives `c`",
+        ),
+        (
+            "fields: {x: {type: stage, pipeline: sales, default: \"'nowhere'\", labels: {es: X, en: X}}}",
+            "opportunity.x",
+            "gives `nowhere`",
+        ),
+        ("fields: {x: {type: text, max: 2, default: \"'abc'\", labels: {es: X, en: X}}}", "opportunity.x", "`abc`"),
+        ("fields: {x: {type: integer, max: 5, default: '2 * 4', labels: {es: X, en: X}}}", "opportunity.x", "`8`"),
+        ("fields: {x: {type: percent, default: '-1', labels: {es: X, en: X}}}", "opportunity.x", "`-1`"),
+        ("fields: {x: {type: url, default: \"'no url'\", labels: {es: X, en: X}}}", "opportunity.x", "`no url`"),
+        ("fields: {x: {type: link, to: user, default: \"'ana'\", labels: {es: X, en: X}}}", "opportunity.x", "`ana`"),
+        ("fields: {x: {type: money, default: '5', labels: {es: X, en: X}}}", "opportunity.x", "no currency"),
+        (
+            "fields: {x: {type: text, unique: true, default: \"'a'\", labels: {es: X, en: X}}}",
+            "opportunity.x",
+            "whoever means it",
+        ),
         (
             "fields: {x: {type: integer, expr: 'y', labels: {es: X, en: X}}, y: {type: integer, expr: 'x', labels: {es: Y, en: Y}}}",
             "opportunity.x",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crm::Fields;
 use crm::expr::Variables;
-use crm::model::{Entity, Level, Model};
+use crm::model::{Entity, Level, Model, Overlay};
 use crm::rules::{Findings, Gaps, Place, Viewer, check, derive, fill_defaults, reaches, title};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -176,6 +176,26 @@ fn a_sum_that_grows_too_large_is_empty_and_harms_nothing() {
     }));
     derive(&opportunity(), &mut deal, &TODAY);
     assert!(!deal.contains_key("margin"));
+}
+
+#[test]
+fn a_rule_that_cannot_be_computed_says_why_in_each_language() {
+    let yaml = "
+entity: opportunity
+fields:
+  parts: {type: integer, labels: {es: Partes, en: Parts}}
+rules:
+  - {id: shares, valid_if: \"100 / parts > 1\", message: {es: Demasiadas partes., en: Too many parts.}}
+";
+    let overlay = Overlay { name: "tenant.yaml".to_owned(), yaml: yaml.to_owned() };
+    let model = Model::build(&[overlay]).unwrap_or_else(|problems| panic!("{problems}"));
+    let after = fields(json!({"name": "Faro", "account": ACCOUNT, "stage": "prospecting", "parts": 0}));
+    let findings =
+        check(&model.entities["opportunity"], Some(&after), &after, &names(&["parts"]), &TODAY, Gaps::Refuse);
+    let [finding] = findings.errors.as_slice() else { panic!("one rule fails: {findings:?}") };
+    assert_eq!(finding.code, "expression");
+    assert!(finding.message.es.contains("(hay una división por cero)"), "{finding:?}");
+    assert!(finding.message.en.contains("(there is a division by zero)"), "{finding:?}");
 }
 
 #[test]

@@ -87,12 +87,12 @@ pub enum DeviceError {
         attempt: Label,
     },
     /// The condition is no expression that the device understands.
-    #[error("{expression} is no condition: {reason}")]
+    #[error("{expression} is no condition: {}", reason.en)]
     Condition {
         /// As it was given.
         expression: String,
         /// What is wrong with it.
-        reason: String,
+        reason: Label,
     },
     /// The arguments make no sense.
     #[error("{}", .0.en)]
@@ -166,11 +166,15 @@ impl DeviceError {
             Self::Storage(error) => error.sentence(),
             Self::Transport(error) => transport_sentence(error),
             Self::Model { reason } => say(
-                format!("El modelo que envía el servidor no se puede usar: {reason}. Actualiza cartera-device."),
+                format!(
+                    "El modelo que envía el servidor no se puede usar: actualiza cartera-device. En inglés: «{reason}»."
+                ),
                 format!("The model that the server sends cannot be used: {reason}. Upgrade cartera-device."),
             ),
             Self::Protocol { reason } => say(
-                format!("La respuesta del servidor no sigue el protocolo: {reason}. Actualiza cartera-device."),
+                format!(
+                    "La respuesta del servidor no sigue el protocolo: actualiza cartera-device. En inglés: «{reason}»."
+                ),
                 format!("The server's answer does not follow the protocol: {reason}. Upgrade cartera-device."),
             ),
             Self::UnknownEntity { name } => say(
@@ -190,8 +194,8 @@ impl DeviceError {
             }
             Self::Forbidden { attempt, .. } => attempt.clone(),
             Self::Condition { expression, reason } => say(
-                format!("«{expression}» no es una condición: {reason}."),
-                format!("“{expression}” is no condition: {reason}."),
+                format!("«{expression}» no sirve de condición: {}.", reason.es),
+                format!("“{expression}” is no condition: {}.", reason.en),
             ),
             Self::Usage(sentence) => sentence.clone(),
         }

@@ -40,12 +40,12 @@ pub enum StorageError {
         source: rusqlite::Error,
     },
     /// A condition cannot be asked, or gives no answer for some record.
-    #[error("the condition `{expression}` cannot be evaluated: {reason}")]
+    #[error("the condition `{expression}` cannot be evaluated: {}", reason.en)]
     Condition {
         /// As it was written.
         expression: String,
         /// What is wrong with it.
-        reason: String,
+        reason: Label,
     },
     /// A stored value is not what it should be. It is left as it is.
     #[error("{what} in the device's database cannot be read: {reason}")]
@@ -81,8 +81,8 @@ impl StorageError {
                 format!("The device's database failed to {attempt}: {source}."),
             ),
             Self::Condition { expression, reason } => say(
-                format!("La condición «{expression}» no se puede evaluar: {reason}."),
-                format!("The condition “{expression}” cannot be evaluated: {reason}."),
+                format!("La condición «{expression}» no se puede evaluar: {}.", reason.es),
+                format!("The condition “{expression}” cannot be evaluated: {}.", reason.en),
             ),
             Self::Unreadable { what, reason } => say(
                 format!("No se puede leer {what} en la base de datos del dispositivo: {reason}."),

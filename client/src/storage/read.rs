@@ -1,10 +1,9 @@
 //! What the device's file says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 
-use crm::expr::{Dialect, Expr, Variables};
-use crm::model::Entity;
+use crm::expr::{Dialect, EvalError, Expr, Variables};
+use crm::model::{Entity, Label};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync_protocol::id::RecordId;
 use sync_protocol::store::{Attention, BaseRecord, Position, Saved, View, replay};
@@ -125,7 +124,7 @@ pub(super) fn settled(
     let attempt = "list records";
     let holds = match condition {
         Some(Condition { expr, variables }) => {
-            expr.to_sql(entity, Dialect::Sqlite, "r.body", variables).map_err(|error| unasked(expr, &error))?
+            expr.to_sql(entity, Dialect::Sqlite, "r.body", variables).map_err(|error| unasked(expr, error.reason()))?
         }
         None => "1".to_owned(),
     };
@@ -140,19 +139,20 @@ pub(super) fn settled(
         match (rows.next(), condition) {
             (Ok(Some(row)), _) => each(settled_view(row)?)?,
             (Ok(None), _) => return Ok(()),
-            // An overflow or a division by zero in some record.
-            (Err(rusqlite::Error::SqliteFailure(failure, Some(reason))), Some(Condition { expr, .. }))
-                if failure.extended_code == rusqlite::ffi::SQLITE_ERROR =>
-            {
-                return Err(unasked(expr, &reason));
+            // An overflow or a division by zero in some record, or a failure of the database.
+            (Err(source), condition) => {
+                let told = EvalError::told_by(&source.to_string());
+                return Err(match (told, condition) {
+                    (Some(told), Some(Condition { expr, .. })) => unasked(expr, told.reason()),
+                    _ => StorageError::Database { attempt, source },
+                });
             }
-            (Err(source), _) => return Err(StorageError::Database { attempt, source }),
         }
     }
 }
 
-fn unasked(expr: &Expr, reason: &dyn Display) -> StorageError {
-    StorageError::Condition { expression: expr.source().to_owned(), reason: reason.to_string() }
+fn unasked(expr: &Expr, reason: Label) -> StorageError {
+    StorageError::Condition { expression: expr.source().to_owned(), reason }
 }
 
 /// The settled records that have a word beginning with each of these, the best known first.

@@ -18,7 +18,10 @@ pub fn json_array(text: &str) -> Option<Reading> {
     text.starts_with('[').then(|| {
         serde_json::from_str::<Value>(text).map_err(|error| {
             Unreadable(say(
-                format!("«{text}» empieza como una lista JSON y no lo es: {error}."),
+                format!(
+                    "«{text}» empieza como una lista JSON y no lo es: hay un error en el carácter {}.",
+                    error.column()
+                ),
                 format!("“{text}” begins as a JSON array and is none: {error}."),
             ))
         })

@@ -2,12 +2,23 @@
 //! where the expression would never ask for it.
 
 use super::node::{Arithmetic, Kind, Literal, Node};
-use super::{ExprError, number};
+use super::{ExprError, Value, number};
 
 pub(super) fn refuse_failing(kind: &Kind, at: usize) -> Result<(), ExprError> {
     match value(kind) {
         Some(Err(error)) => Err(ExprError::at(at, format!("this is always an error: {error}"))),
         Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+/// What an expression may give without asking a record or a variable: its literal, or those of its choices' sides.
+pub(super) fn literals(node: &Node) -> Vec<Value> {
+    match &node.kind {
+        Kind::Choose(three) => three[1..].iter().flat_map(literals).collect(),
+        Kind::Literal(Literal::Bool(value)) => vec![Value::Bool(*value)],
+        Kind::Literal(Literal::Date(day)) => vec![Value::Int(*day)],
+        Kind::Literal(Literal::Text(text)) => vec![Value::Text(text.clone())],
+        kind => value(kind).and_then(Result::ok).map(Value::Int).into_iter().collect(),
     }
 }
 

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::model::Label;
+
 /// Why a text is no expression, or not one of this entity: what, where, and what is allowed instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExprError {
@@ -16,6 +18,16 @@ impl ExprError {
 
     pub(super) fn whole(message: impl Into<String>) -> Self {
         Self { position: None, message: message.into() }
+    }
+
+    /// What is wrong, as the end of a sentence. What the analyser says of it is English and quoted as such.
+    #[must_use]
+    pub fn reason(&self) -> Label {
+        let es = match self.position {
+            Some(position) => format!("hay un error en el carácter {position}; en inglés: «{}»", self.message),
+            None => format!("hay un error; en inglés: «{}»", self.message),
+        };
+        Label { es, en: self.to_string() }
     }
 }
 
@@ -63,4 +75,37 @@ pub enum EvalError {
         /// What it should hold.
         expected: &'static str,
     },
+}
+
+impl EvalError {
+    /// What happened, as the end of a sentence.
+    #[must_use]
+    pub fn reason(&self) -> Label {
+        let es = match self {
+            Self::Overflow => "un resultado no cabe en 64 bits".to_owned(),
+            Self::DivisionByZero => "hay una división por cero".to_owned(),
+            Self::UnknownField { field, entity } => format!("{entity} no tiene ningún campo {field}"),
+            Self::Mismatch { operation, .. } => format!("«{operation}» no admite el tipo de sus valores"),
+            Self::Malformed { field, .. } => format!("el valor del campo {field} no es de su tipo"),
+        };
+        let en = match self {
+            Self::Overflow => "a result does not fit 64 bits".to_owned(),
+            Self::DivisionByZero => "there is a division by zero".to_owned(),
+            other => other.to_string(),
+        };
+        Label { es, en }
+    }
+
+    /// The error that SQL made by [`Expr::to_sql`](super::Expr::to_sql) raised, by what the database says of it; nothing
+    /// where the database says something else.
+    #[must_use]
+    pub fn told_by(said: &str) -> Option<Self> {
+        if said.contains("integer overflow") || said.contains("bigint out of range") {
+            Some(Self::Overflow)
+        } else if said.contains("division by zero") {
+            Some(Self::DivisionByZero)
+        } else {
+            None
+        }
+    }
 }

@@ -106,6 +106,12 @@ impl Expr {
         &self.inner.fields
     }
 
+    /// The values that it may give whatever the record: its literal, or those on the sides of its choices.
+    #[must_use]
+    pub fn literals(&self) -> Vec<Value> {
+        constant::literals(&self.inner.root)
+    }
+
     /// Whether it fits an entity.
     ///
     /// # Errors

@@ -16,10 +16,14 @@ pub(super) struct Shape {
 pub(super) const TEXT: Shape = Shape { es: "un texto", en: "a text" };
 pub(super) const INTEGER: Shape = Shape { es: "un número entero", en: "a whole number" };
 pub(super) const BOOLEAN: Shape = Shape { es: "sí o no (true o false)", en: "yes or no (true or false)" };
-pub(super) const DATE: Shape =
-    Shape { es: "una fecha que exista, como 2026-11-22", en: "a date of the calendar, such as 2026-11-22" };
-pub(super) const DATETIME: Shape =
-    Shape { es: "un instante en milisegundos desde 1970", en: "an instant in milliseconds since 1970" };
+pub(super) const DATE: Shape = Shape {
+    es: "una fecha que exista, de los años 1 a 9999, como 2026-11-22",
+    en: "a date of the calendar, of the years 1 to 9999, such as 2026-11-22",
+};
+pub(super) const DATETIME: Shape = Shape {
+    es: "un instante de los años 1 a 9999, en milisegundos desde 1970",
+    en: "an instant of the years 1 to 9999, in milliseconds since 1970",
+};
 pub(super) const OPTION: Shape = Shape { es: "la clave de una opción", en: "the key of an option" };
 pub(super) const OPTIONS: Shape = Shape { es: "una lista de claves de opciones", en: "a list of keys of options" };
 pub(super) const LINK: Shape = Shape { es: "el identificador de un registro", en: "the id of a record" };
@@ -71,6 +75,15 @@ pub(super) fn wrong_link(field: &Field, to: &[String]) -> Finding {
                 "“{label}” does not say what it points to: write {{\"entity\": …, \"id\": …}} with one of these entities: {to}."
             )
         },
+    )
+}
+
+pub(super) fn has_nul(field: &Field) -> Finding {
+    finding(
+        field,
+        "format",
+        |label| format!("«{label}» contiene el carácter nulo (U+0000), que no se puede guardar: quítalo."),
+        |label| format!("“{label}” contains the null character (U+0000), which cannot be kept: take it out."),
     )
 }
 
@@ -216,11 +229,12 @@ pub(super) fn broken(rule: &Rule, field: &str) -> Finding {
 }
 
 pub(super) fn expression(field: &Field, error: &EvalError) -> Finding {
+    let Label { es, en } = error.reason();
     finding(
         field,
         "expression",
-        |label| format!("No se puede comprobar «{label}» ({error}): corrige los valores de los que depende."),
-        |label| format!("“{label}” cannot be checked ({error}): correct the values that it depends on."),
+        |label| format!("No se puede comprobar «{label}» ({es}): corrige los valores de los que depende."),
+        |label| format!("“{label}” cannot be checked ({en}): correct the values that it depends on."),
     )
 }
 

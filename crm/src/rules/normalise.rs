@@ -13,7 +13,7 @@ const INTEGER_MAX: i64 = 9_007_199_254_740_991;
 
 /// Checks that `value` is one of the field's type and brings it into canonical form: texts trimmed and composed (NFC),
 /// sets sorted without repetition, ids and e-mail addresses in lowercase, keys that mean nothing left out. Doing it
-/// twice changes nothing more.
+/// twice changes nothing more. The character U+0000 is refused anywhere: databases end a text there.
 ///
 /// `null` means that the field is empty, and so do the empty text and the empty list: they come back as `null`, which
 /// is never stored. Whether a field may be empty, and whether a stage exists, is for [`check`](super::check).
@@ -24,6 +24,9 @@ const INTEGER_MAX: i64 = 9_007_199_254_740_991;
 pub fn normalise(field: &Field, value: Value) -> Result<Value, Finding> {
     if value.is_null() {
         return Ok(Value::Null);
+    }
+    if has_nul(&value) {
+        return Err(message::has_nul(field));
     }
     match &field.kind {
         FieldKind::Text { max } => scalar::line(field, value, *max as usize),
@@ -70,6 +73,15 @@ pub fn normalise(field: &Field, value: Value) -> Result<Value, Finding> {
         FieldKind::Addresses => composite::addresses(field, value),
         FieldKind::Money => composite::money(field, value),
         FieldKind::Log => composite::log(field, value),
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(members) => members.iter().any(has_nul),
+        Value::Object(parts) => parts.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

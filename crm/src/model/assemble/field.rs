@@ -33,6 +33,8 @@ impl Assembly {
         }
         let merge = definition.merge.unwrap_or_else(|| natural_merge(kind, &definition));
         let kind = self.kind(file, &path, kind, &mut definition)?;
+        // A number that two records share is none.
+        let unique = definition.unique.unwrap_or(false) || kind == FieldKind::Number;
         Some(Field {
             name: name.to_owned(),
             labels,
@@ -42,7 +44,7 @@ impl Assembly {
             merge,
             level: definition.level.unwrap_or(0),
             search: definition.search.unwrap_or(false),
-            unique: definition.unique.unwrap_or(false),
+            unique,
             default: self.optional_expression(file, &path, definition.default.as_deref()),
             join: definition.join,
             expr: self.optional_expression(file, &path, definition.expr.as_deref()),

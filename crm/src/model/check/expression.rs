@@ -1,8 +1,11 @@
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::Report;
-use crate::expr::{Expr, Type};
+use crate::expr::{self, Expr, Type};
 use crate::model::{Entity, Field, FieldKind};
+use crate::rules::normalise;
 
 impl Report<'_> {
     /// Every expression of an entity names its fields, with types that fit, and tells nobody what is hidden from them.
@@ -13,10 +16,15 @@ impl Report<'_> {
                 self.expression(&path, entity, condition, |kind| kind == Type::Bool);
             }
             for value in [&field.default, &field.expr].into_iter().flatten() {
-                self.expression(&path, entity, value, |kind| can_hold(&field.kind, kind));
+                if self.expression(&path, entity, value, |kind| can_hold(&field.kind, kind)) {
+                    self.literals(&path, entity, field, value);
+                }
             }
             if let Some(expression) = &field.expr {
                 self.derived(&path, entity, field, expression);
+            }
+            if let Some(value) = field.expr.as_ref().or(field.default.as_ref()) {
+                self.currency(&path, entity, field, value);
             }
         }
         for rule in &entity.rules {
@@ -33,15 +41,41 @@ impl Report<'_> {
         self.circles(entity);
     }
 
-    fn expression(&mut self, path: &str, entity: &Entity, expression: &Expr, fits: impl Fn(Type) -> bool) {
+    /// Whether an expression fits its place; where it does not, that is a problem.
+    fn expression(&mut self, path: &str, entity: &Entity, expression: &Expr, fits: impl Fn(Type) -> bool) -> bool {
         let what = match expression.result_type(entity) {
-            Ok(kind) if fits(kind) => return,
+            Ok(kind) if fits(kind) => return true,
             Ok(kind) => {
                 format!("the expression `{}` gives {}, and that does not fit here", expression.source(), kind.as_str())
             }
             Err(error) => format!("the expression `{}` does not fit the entity: {error}", expression.source()),
         };
         self.problem(path, what, "conditions give true or false, `default` and `expr` a value of the field's type");
+        false
+    }
+
+    /// What stands in an expression as a literal is a value of its field: any other would silently fill nothing.
+    fn literals(&mut self, path: &str, entity: &Entity, field: &Field, expression: &Expr) {
+        for literal in expression.literals() {
+            let (written, value) = match (&field.kind, literal) {
+                (FieldKind::Money, _) | (_, expr::Value::Null | expr::Value::List(_)) => continue,
+                (FieldKind::Date, expr::Value::Int(day)) => (day.to_string(), expr::date_text(day).map(Value::from)),
+                (_, expr::Value::Int(number)) => (number.to_string(), Some(Value::from(number))),
+                (_, expr::Value::Bool(truth)) => (truth.to_string(), Some(Value::from(truth))),
+                (_, expr::Value::Text(text)) => (text.clone(), Some(Value::from(text))),
+            };
+            let is_value = value.is_some_and(|value| normalise(field, value).is_ok_and(|value| !value.is_null()));
+            if !is_value || !is_stage(entity, field, &written) {
+                self.problem(
+                    path,
+                    format!(
+                        "the expression `{}` gives `{written}`, and the field cannot hold that",
+                        expression.source()
+                    ),
+                    "write a value that the field allows: of an enum an option's key, of a stage a stage's",
+                );
+            }
+        }
     }
 
     fn derived(&mut self, path: &str, entity: &Entity, field: &Field, expression: &Expr) {
@@ -53,8 +87,12 @@ impl Report<'_> {
                 format!("give it `level: {}`", hidden.level),
             );
         }
-        if field.kind == FieldKind::Money && !sources().any(|source| source.kind == FieldKind::Money) {
-            self.problem(path, "derived money has no currency", "name a field of type money in `expr`");
+    }
+
+    fn currency(&mut self, path: &str, entity: &Entity, field: &Field, expression: &Expr) {
+        let mut sources = expression.fields().iter().filter_map(|name| entity.field(name));
+        if field.kind == FieldKind::Money && !sources.any(|source| source.kind == FieldKind::Money) {
+            self.problem(path, "derived money has no currency", "name a field of type money in `expr` or `default`");
         }
     }
 
@@ -80,6 +118,12 @@ impl Report<'_> {
             }
         }
     }
+}
+
+/// Whether `key` is a stage of the field's pipeline; true where the field is no stage, or has a pipeline that there is not.
+fn is_stage(entity: &Entity, field: &Field, key: &str) -> bool {
+    let FieldKind::Stage { pipeline, .. } = &field.kind else { return true };
+    entity.pipelines.get(pipeline).is_none_or(|pipeline| pipeline.stage(key).is_some())
 }
 
 /// Whether a field of this kind can hold what an expression of that type gives.

@@ -24,6 +24,14 @@ impl Report<'_> {
                 "take `unique` out, or change the type",
             );
         }
+        let is_filled = field.default.is_some() || field.expr.is_some() || !field.join.is_empty();
+        if field.unique && (is_filled || field.merge == MergeClass::Counter) {
+            self.problem(
+                &path,
+                "a unique value is written by whoever means it, not filled in or added up",
+                "take `unique` out, or what fills the field",
+            );
+        }
         if field.search && !is_searchable(&field.kind) {
             self.problem(&path, "full-text search finds nothing in a field of this type", "take `search` out");
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::Finding;
 use super::super::message::{self, Shape};
-use super::scalar::{canonical_email, canonical_id, one_line, several_lines};
+use super::scalar::{canonical_email, canonical_id, instant, one_line, several_lines};
 use crate::model::Field;
 
 /// Members that a list may have: far beyond what a person keeps, far below what hurts a device.
@@ -128,7 +128,7 @@ pub(super) fn addresses(field: &Field, value: Value) -> Result<Value, Finding> {
 pub(super) fn log(field: &Field, value: Value) -> Result<Value, Finding> {
     members(field, value, &message::LOG, |entry| {
         let wrong = || entry.wrong("at", message::wrong_type(field, &message::LOG));
-        let at = entry.object.get("at").and_then(Value::as_i64).ok_or_else(wrong)?;
+        let at = entry.object.get("at").and_then(instant).ok_or_else(wrong)?;
         let text = entry.object.get("text").and_then(Value::as_str).map(several_lines).unwrap_or_default();
         Ok((!text.is_empty()).then(|| object([("at", Value::from(at)), ("text", Value::from(text))])))
     })

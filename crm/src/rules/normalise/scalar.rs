@@ -46,10 +46,12 @@ pub(super) fn integer(field: &Field, value: &Value, min: i64, max: i64) -> Resul
 }
 
 pub(super) fn datetime(field: &Field, value: &Value) -> Result<Value, Finding> {
-    match value.as_i64() {
-        Some(at) if DATETIME_MS.contains(&at) => Ok(Value::from(at)),
-        _ => Err(message::wrong_type(field, &message::DATETIME)),
-    }
+    instant(value).map(Value::from).ok_or_else(|| message::wrong_type(field, &message::DATETIME))
+}
+
+/// The milliseconds since 1970 of an instant of the years 1 to 9999.
+pub(super) fn instant(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|at| DATETIME_MS.contains(at))
 }
 
 pub(super) fn date(field: &Field, value: Value) -> Result<Value, Finding> {

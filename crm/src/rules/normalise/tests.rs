@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 use super::normalise;
 use crate::model::{EnumOption, Field, FieldKind, Label};
 
+/// The first and the last millisecond that an instant may have: of the years 1 and 9999.
+const FIRST_MS: i64 = -62_135_596_800_000;
+const LAST_MS: i64 = 253_402_300_799_999;
+
 fn field(kind: &FieldKind) -> Field {
     let mut json = serde_json::to_value(kind).expect("kinds serialize");
     json["name"] = "field".into();
@@ -49,7 +53,7 @@ fn each_kind_has_one_form() {
         (FieldKind::Text { max: 9 }, json!("  Peña\n SL "), json!("Peña  SL")),
         (FieldKind::Text { max: 9 }, json!("n\u{303}"), json!("ñ")),
         (FieldKind::Text { max: 9 }, json!(" \t"), Value::Null),
-        (FieldKind::LongText, json!("\r\nuno\r\ndos \u{0}\n\n"), json!("uno\ndos")),
+        (FieldKind::LongText, json!("\r\nuno\r\ndos \u{7}\n\n"), json!("uno\ndos")),
         (FieldKind::Integer { min: None, max: None }, json!(0), json!(0)),
         (
             FieldKind::Money,
@@ -111,7 +115,11 @@ fn what_is_no_value_is_refused_with_its_place() {
         (FieldKind::Date, json!("2023-02-29"), "field", "type"),
         (FieldKind::Date, json!("22/11/2026"), "field", "type"),
         (FieldKind::Date, json!("+026-11-22"), "field", "type"),
+        (FieldKind::Date, json!("0000-12-31"), "field", "type"),
+        (FieldKind::Date, json!("10000-01-01"), "field", "type"),
         (FieldKind::Datetime, json!(i64::MAX), "field", "type"),
+        (FieldKind::Datetime, json!(FIRST_MS - 1), "field", "type"),
+        (FieldKind::Datetime, json!(LAST_MS + 1), "field", "type"),
         (every_kind()[9].clone(), json!("c"), "field", "option"),
         (every_kind()[10].clone(), json!(["a", "c"]), "field[1]", "option"),
         (two(), json!("0198a3b2-0000-7000-8000-00000000000a"), "field", "type"),
@@ -128,10 +136,45 @@ fn what_is_no_value_is_refused_with_its_place() {
         (FieldKind::Tags, json!("vip"), "field", "type"),
         (FieldKind::Tags, json!(["vip", 3]), "field[1]", "type"),
         (FieldKind::Log, json!([{"text": "no time"}]), "field[0].at", "type"),
+        (FieldKind::Log, json!([{"at": LAST_MS + 1, "text": "too late"}]), "field[0].at", "type"),
     ] {
         let finding = normalise(&field(&kind), written.clone()).expect_err("it is refused");
         assert_eq!((finding.field.as_str(), finding.code), (place, code), "{kind:?} from {written}");
         assert!(finding.message.es.contains("«Campo»") && finding.message.en.contains("“Field”"), "{finding:?}");
+    }
+}
+
+#[test]
+fn the_first_and_the_last_year_have_all_their_days() {
+    for (kind, value) in [
+        (FieldKind::Date, json!("0001-01-01")),
+        (FieldKind::Date, json!("9999-12-31")),
+        (FieldKind::Datetime, json!(FIRST_MS)),
+        (FieldKind::Datetime, json!(LAST_MS)),
+        (FieldKind::Log, json!([{"at": FIRST_MS, "text": "first"}, {"at": LAST_MS, "text": "last"}])),
+    ] {
+        assert_eq!(normalise(&field(&kind), value.clone()).as_ref(), Ok(&value));
+    }
+}
+
+#[test]
+fn the_null_character_is_refused_wherever_a_value_holds_a_text() {
+    for (kind, written) in [
+        (FieldKind::Text { max: 9 }, json!("a\0b")),
+        (FieldKind::LongText, json!("\0")),
+        (FieldKind::Stage { pipeline: "sales".into(), history: None }, json!("won\0")),
+        (FieldKind::Email, json!("ana@empresa.es\0")),
+        (FieldKind::Url, json!("https://empresa.es/\0")),
+        (FieldKind::Tags, json!(["vip", "a\0"])),
+        (FieldKind::Emails, json!([{"address": "a@b.c", "label": "\0"}])),
+        (FieldKind::Phones, json!([{"raw": "612\0"}])),
+        (FieldKind::Addresses, json!([{"city": "\0León"}])),
+        (FieldKind::Log, json!([{"at": 5, "text": "uno\0"}])),
+    ] {
+        let finding = normalise(&field(&kind), written.clone()).expect_err("it is refused");
+        assert_eq!((finding.field.as_str(), finding.code), ("field", "format"), "{kind:?} from {written}");
+        let Label { es, en } = &finding.message;
+        assert!(es.contains("«Campo»") && es.contains("carácter nulo") && en.contains("null character"), "{finding:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a read was refused, for callers to tell their callers.
 
-use crm::expr::ExprError;
+use crm::expr::{EvalError, ExprError};
 use crm::model::Label;
 use sync_protocol::id::RecordId;
 
@@ -88,14 +88,9 @@ pub enum ReadError {
 impl From<sqlx::Error> for ReadError {
     fn from(error: sqlx::Error) -> Self {
         let said = error.as_database_error().map(sqlx::error::DatabaseError::message).unwrap_or_default();
-        // What expressions make the database say: see `crm::expr`, where both evaluators are held to these errors.
-        let reason = if said.contains("integer overflow") {
-            Label { es: "un resultado no cabe en 64 bits".into(), en: "a result does not fit 64 bits".into() }
-        } else if said.contains("division by zero") {
-            Label { es: "división por cero".into(), en: "division by zero".into() }
-        } else {
-            return Self::Database(error);
-        };
-        Self::Evaluation { reason }
+        match EvalError::told_by(said) {
+            Some(told) => Self::Evaluation { reason: told.reason() },
+            None => Self::Database(error),
+        }
     }
 }

@@ -59,7 +59,8 @@ pub fn refuse(error: ReadError, language: Language) -> ApiError {
                 Some(position) => refusal.fact("position", position),
                 None => refusal,
             };
-            refusal.detail(say(format!("No se entiende where: {source}."), format!("where is not understood: {source}.")))
+            let Label { es, en } = source.reason();
+            refusal.detail(say(format!("No se entiende where: {es}."), format!("where is not understood: {en}.")))
         }
         ReadError::NoCondition => ApiError::new(INVALID_EXPRESSION).fact("parameter", "where").detail(say(
             "where no es una condición: debe ser verdadera o falsa, como stage == 'won'.".into(),

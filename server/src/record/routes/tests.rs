@@ -179,6 +179,35 @@ async fn parameters_that_are_not_understood_are_named() {
 }
 
 #[tokio::test]
+async fn a_filter_that_fails_in_some_record_is_a_problem_in_the_readers_language() {
+    let (world, _) = with_deal().await;
+    for (filter, es, en) in [
+        ("1%20/%20(amount%20-%20900)%20%3E%200", "hay una división por cero", "there is a division by zero"),
+        ("1%20%25%20(amount%20-%20900)%20%3D%3D%200", "hay una división por cero", "there is a division by zero"),
+        ("amount%20*%209223372036854775807%20%3E%200", "no cabe en 64 bits", "does not fit 64 bits"),
+    ] {
+        for path in ["", "/summary", "/export"] {
+            let who = if path == "/export" { "mar" } else { "ana" };
+            for (language, said) in [("es", es), ("en", en)] {
+                let path = format!("/api/v1/opportunity{path}?where={filter}");
+                let refused = world.ask_with(who, Method::GET, &path, None, &[("accept-language", language)]).await;
+                assert_eq!(code(&refused), (422, "invalid-expression"), "{path}: {refused:?}");
+                let detail = refused.body["detail"].as_str().expect("it says what is wrong");
+                assert!(detail.contains(said) && !detail.contains("JSON path"), "{path}: {detail}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_filter_is_told_in_spanish_and_quoted_in_english() {
+    let world = World::new().await;
+    let refused = world.ask("root", Method::GET, "/api/v1/account?where=nothing%20%3D%3D%201", None).await;
+    let detail = refused.body["detail"].as_str().expect("it says what is wrong");
+    assert!(detail.starts_with("No se entiende where: hay un error en el carácter 1; en inglés: «"), "{detail}");
+}
+
+#[tokio::test]
 async fn a_body_of_another_form_changes_nothing() {
     let (world, path) = with_deal().await;
     let before = world.ask("ana", Method::GET, &path, None).await.body;

@@ -150,11 +150,11 @@ pub(super) fn hold_unique(
     let id = case.change.record;
     for name in &merged.changed {
         let Some(field) = case.entity.field(name).filter(|field| field.unique) else { continue };
-        if let Some(old) = current.and_then(|record| record.fields.get(name)).and_then(Value::as_str) {
-            working.hold_unique((case.code, name.clone(), crm::rules::fold(old)), None);
+        if let Some(old) = current.and_then(|record| record.fields.get(name)).and_then(unique_text) {
+            working.hold_unique((case.code, name.clone(), old), None);
         }
-        if let Some(new) = merged.after.get(name).and_then(Value::as_str) {
-            let key = (case.code, name.clone(), crm::rules::fold(new));
+        if let Some(new) = merged.after.get(name).and_then(unique_text) {
+            let key = (case.code, name.clone(), new);
             if working.unique.get(&key).copied().flatten().is_some_and(|holder| holder != id) {
                 return Err(Refusal::invalid(vec![not_unique(field)]));
             }
@@ -162,6 +162,16 @@ pub(super) fn hold_unique(
         }
     }
     Ok(())
+}
+
+/// What no two records may share where `value` is one of a unique field; two spellings of a name are one.
+#[must_use]
+pub fn unique_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(crm::rules::fold(text)),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// Remembers where the fields `names` of a record link to, for deletions later in the same transaction.
@@ -235,8 +245,14 @@ fn is_clean(case: &Case<'_>, current: Option<&Stored>, name: &str) -> bool {
 }
 
 fn said(error: &merge::OperationError) -> crm::model::Label {
+    use merge::OperationError::{Overflow, WrongClass, WrongType};
+    let (es, en) = match error {
+        WrongClass { .. } => ("no admite esta operación", "it takes no such operation"),
+        WrongType { .. } => ("no contiene lo que la operación cambia", "it does not hold what the operation changes"),
+        Overflow { .. } => ("la suma no cabe en 64 bits", "the sum does not fit 64 bits"),
+    };
     crm::model::Label {
-        es: format!("El cambio no se puede aplicar a este campo ({error})."),
-        en: format!("The change cannot be applied to this field ({error})."),
+        es: format!("El cambio no se puede aplicar a este campo: {es}. Envía su valor entero."),
+        en: format!("The change cannot be applied to this field: {en}. Send its whole value."),
     }
 }
