@@ -1,10 +1,11 @@
 //! Reads what a batch of changes touches, in a statement per table.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crm::Fields;
-use crm::model::{FieldKind, OnDelete};
+use crm::model::{FieldKind, NumberSeries, OnDelete};
+use crm::rules::normalise;
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{FromRow, SqliteConnection};
@@ -13,7 +14,7 @@ use sync_protocol::wire::MutationKind;
 use uuid::Uuid;
 
 use super::Change;
-use super::decide::{FieldSequences, Stored, Touched, UniqueKey, Working};
+use super::decide::{FieldSequences, Stored, Touched, UniqueKey, Working, spell_number, unique_text};
 use crate::record::catalogue::{Catalogue, EntityCode};
 
 #[derive(FromRow)]
@@ -147,11 +148,22 @@ async fn load_unique(
         .flat_map(|((entity, code), change)| {
             change.set.iter().filter_map(move |(name, value)| {
                 let field = entity.field(name).filter(|field| field.unique)?;
-                Some((code, field.name.clone(), crm::rules::fold(value.as_str()?)))
+                // As it would be stored: `www.x.es` is `https://www.x.es`. What is no value of the field is refused later.
+                let value = normalise(field, value.clone()).ok()?;
+                Some((code, field.name.clone(), unique_text(&value)?))
             })
         })
-        .filter(|key| !working.unique.contains_key(key))
         .collect();
+    look_up_unique(working, keys, connection).await
+}
+
+/// Brings who holds these values.
+async fn look_up_unique(
+    working: &mut Working,
+    mut keys: BTreeSet<UniqueKey>,
+    connection: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    keys.retain(|key| !working.unique.contains_key(key));
     if keys.is_empty() {
         return Ok(());
     }
@@ -170,6 +182,8 @@ async fn load_unique(
     Ok(())
 }
 
+/// Where each series stands that this batch draws from, and which of its next numbers records have already: as many
+/// free ones are made sure of as the batch can use up, by drawing them or by bringing them.
 async fn load_numbers(
     working: &mut Working,
     catalogue: &Catalogue,
@@ -177,23 +191,44 @@ async fn load_numbers(
     year: i16,
     connection: &mut SqliteConnection,
 ) -> Result<(), sqlx::Error> {
-    let series: HashSet<EntityCode> = changes
-        .iter()
-        .filter(|change| change.kind == MutationKind::Create)
-        .filter_map(|change| catalogue.entity(&change.entity))
-        .filter(|(entity, _)| entity.number.is_some())
-        .map(|(_, code)| code)
-        .filter(|code| !working.numbers.contains_key(&(*code, year)))
-        .collect();
-    for code in series {
-        let last: Option<(i64,)> = sqlx::query_as("SELECT last FROM number_series WHERE entity = $1 AND year = $2")
-            .bind(code)
-            .bind(year)
-            .fetch_optional(&mut *connection)
-            .await?;
-        working.numbers.insert((code, year), last.map_or(0, |(last,)| last.cast_unsigned()));
+    let mut wanted: BTreeMap<EntityCode, (&NumberSeries, u64)> = BTreeMap::new();
+    for change in changes {
+        let Some((entity, code)) = catalogue.entity(&change.entity) else { continue };
+        let Some(series) = &entity.number else { continue };
+        if change.kind == MutationKind::Create || change.set.contains_key(&series.field) {
+            wanted.entry(code).or_insert((series, 0)).1 += 1;
+        }
+    }
+    for (code, (series, count)) in wanted {
+        let mut last = match working.numbers.get(&(code, year)).copied() {
+            Some(last) => last,
+            None => last_number(code, year, connection).await?,
+        };
+        working.numbers.insert((code, year), last);
+        let mut free = 0;
+        // Ever more at a time: whoever brings her old numbers brings thousands.
+        let mut step = count;
+        while free < count {
+            let keys = (last + 1..=last + step)
+                .map(|next| (code, series.field.clone(), crm::rules::fold(&spell_number(series, year, next))));
+            let keys: BTreeSet<UniqueKey> = keys.collect();
+            look_up_unique(working, keys.clone(), connection).await?;
+            let is_free = |key: &&UniqueKey| working.unique.get(*key).copied().flatten().is_none();
+            free += keys.iter().filter(is_free).count() as u64;
+            last += step;
+            step *= 2;
+        }
     }
     Ok(())
+}
+
+async fn last_number(code: EntityCode, year: i16, connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT last FROM number_series WHERE entity = $1 AND year = $2")
+        .bind(code)
+        .bind(year)
+        .fetch_optional(connection)
+        .await?;
+    Ok(last.map_or(0, i64::cast_unsigned))
 }
 
 /// For deletions: who links to what goes, and, where that goes too, who links to that.

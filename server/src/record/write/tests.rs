@@ -15,6 +15,9 @@ use crate::platform::config::Config;
 use crate::platform::entropy::SeededEntropy;
 use crate::user::rights::Rights;
 
+mod deletion;
+mod numbers;
+
 struct World {
     app: App,
     _folder: TempDir,
@@ -313,21 +316,6 @@ async fn a_bulk_write_is_stored_whole_or_not_at_all() {
         .expect("written");
     assert_eq!(bulk.commit().await.expect("committed"), head + 2, "one sequence for each changed record");
     assert_eq!(world.fields(account).await["name"], json!("Twice"));
-}
-
-#[tokio::test]
-async fn unique_values_and_numbers() {
-    let world = World::new().await;
-    let operator = world.operator();
-    world.create(&operator, "team", json!({"name": "Málaga"})).await;
-    let twin = change(MutationKind::Create, "team", world.id(), json!({"name": " malaga"}));
-    assert_eq!(reason_code(&world.one(&operator, twin).await), "invalid");
-
-    let account = world.create(&operator, "account", json!({"name": "Acme"})).await.to_string();
-    let first = world.create(&operator, "opportunity", json!({"name": "One", "account": account})).await;
-    let second = world.create(&operator, "opportunity", json!({"name": "Two", "account": account})).await;
-    assert_eq!(world.fields(first).await["number"], json!("OP-2026-00001"));
-    assert_eq!(world.fields(second).await["number"], json!("OP-2026-00002"));
 }
 
 #[tokio::test]

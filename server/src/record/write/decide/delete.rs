@@ -69,8 +69,8 @@ fn remove(case: &Case<'_>, working: &mut Working, id: RecordId, going: &mut Hash
     let entity_name = catalogue.name_of(record.entity).unwrap_or_default().to_owned();
     if let Some(entity) = catalogue.entity_of(record.entity) {
         for field in entity.fields.values().filter(|field| field.unique) {
-            if let Some(value) = record.fields.get(&field.name).and_then(Value::as_str) {
-                working.hold_unique((record.entity, field.name.clone(), crm::rules::fold(value)), None);
+            if let Some(value) = record.fields.get(&field.name).and_then(fields::unique_text) {
+                working.hold_unique((record.entity, field.name.clone(), value), None);
             }
         }
     }

@@ -109,15 +109,21 @@ fn stamp(case: &Case<'_>, merged: &mut Merged, on: &str, by: &str) {
     }
 }
 
-/// Gives a new record the next number of its series.
+/// Gives a new record the next number of its series that no record has: an import may have brought some.
 pub(super) fn number(case: &Case<'_>, working: &mut Working, merged: &mut Merged) {
     let Some(series) = &case.entity.number else { return };
     if merged.after.contains_key(&series.field) {
         return;
     }
     let year = year_of(case.context.now_ms);
-    let next = working.next_number((case.code, year));
-    merged.after.insert(series.field.clone(), Value::from(spell(series, year, next)));
+    loop {
+        let number = spell_number(series, year, working.next_number((case.code, year)));
+        let key = (case.code, series.field.clone(), crm::rules::fold(&number));
+        if working.unique.get(&key).copied().flatten().is_none() {
+            merged.after.insert(series.field.clone(), Value::from(number));
+            return;
+        }
+    }
 }
 
 /// The calendar year (UTC) of an instant.
@@ -125,7 +131,8 @@ pub(in crate::record::write) fn year_of(now_ms: i64) -> i16 {
     jiff::Timestamp::from_millisecond(now_ms).map_or(1970, |instant| instant.to_zoned(jiff::tz::TimeZone::UTC).year())
 }
 
-fn spell(series: &NumberSeries, year: i16, next: u64) -> String {
+/// A number of a series as people read it.
+pub(in crate::record::write) fn spell_number(series: &NumberSeries, year: i16, next: u64) -> String {
     let mut spelt = series.series.replace("{yyyy}", &year.to_string()).replace("{seq}", &next.to_string());
     while let Some(start) = spelt.find("{seq:") {
         let Some(length) = spelt[start..].find('}') else { break };

@@ -17,9 +17,9 @@ use sync_protocol::wire::MutationKind;
 use uuid::Uuid;
 
 pub use answer::Refusal;
-pub use fields::merge_class;
 pub(in crate::record::write) use fields::{link_targets, may_be_deleted};
-pub(in crate::record::write) use follow::year_of;
+pub use fields::{merge_class, unique_text};
+pub(in crate::record::write) use follow::{spell_number, year_of};
 pub use working::{FieldSequences, HistoryRow, Mark, Stored, Touched, UniqueKey, Working};
 
 use super::{Author, Change, Decision};
