@@ -1,17 +1,24 @@
 //! Laying an overlay over the model while the server runs.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crm::model::{Model, ModelProblems};
+use crm::model::{Model, ModelProblem, ModelProblems};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::additive;
 use crate::app::App;
 use crate::live::Snapshot;
+use crate::record::refill::{Collision, refill};
 use crate::record::schema;
 use crate::record::write::WriteError;
 use crate::tenant;
+
+/// Values that are named where an overlay wants each record to have its own; further ones are counted.
+const SHARED_VALUES_NAMED: usize = 20;
+/// Records that are named for each of them.
+const RECORDS_NAMED: usize = 5;
 
 /// An overlay that was applied, or that could be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,7 +51,7 @@ pub enum ApplyError {
 }
 
 /// Applies an overlay: all of it, at once and for everybody, or nothing. One of the same name is replaced where it
-/// stands; a new one is laid on top.
+/// stands; a new one is laid on top. A field that becomes unique or searched is so for the records that are there too.
 ///
 /// With `only_check`, says what would come of it and changes nothing.
 ///
@@ -65,6 +72,10 @@ pub async fn apply(app: &App, name: &str, yaml: &str, only_check: bool) -> Resul
     let hash = model.hash.clone();
     let snapshot = Snapshot::load(Arc::new(model), &mut transaction).await?;
     let views = schema::apply(&snapshot.catalogue, &mut transaction).await?;
+    let collisions = refill(&before, &snapshot.catalogue, &mut transaction).await?;
+    if !collisions.is_empty() {
+        return Err(ApplyError::Refused(ModelProblems { problems: shared_values(&collisions, name) }));
+    }
     if only_check {
         transaction.rollback().await?;
     } else {
@@ -78,6 +89,30 @@ pub async fn apply(app: &App, name: &str, yaml: &str, only_check: bool) -> Resul
     }
     let views = views.made.into_iter().chain(views.dropped).collect();
     Ok(Applied { name: name.to_owned(), model: hash, changed, views })
+}
+
+/// The first values that several records have where each is to have its own.
+fn shared_values(collisions: &[Collision], name: &str) -> Vec<ModelProblem> {
+    let mut problems: Vec<ModelProblem> = Vec::new();
+    for Collision { entity, field, value, records } in collisions.iter().take(SHARED_VALUES_NAMED) {
+        let more = records.len().saturating_sub(RECORDS_NAMED);
+        let mut holders = records[..records.len() - more].join(", ");
+        if more > 0 {
+            write!(holders, " and {more} more").expect("writing into a string does not fail");
+        }
+        problems.push(ModelProblem {
+            file: name.to_owned(),
+            path: format!("{entity}.{field}"),
+            what: format!("{} records have the value “{value}”: {holders}", records.len()),
+            advice: "give each a value of its own or delete what is there twice, then apply the overlay again"
+                .to_owned(),
+        });
+    }
+    let more = collisions.len().saturating_sub(SHARED_VALUES_NAMED);
+    if let (Some(last), true) = (problems.last_mut(), more > 0) {
+        write!(last.what, "; {more} more values are shared").expect("writing into a string does not fail");
+    }
+    problems
 }
 
 async fn put_layer(connection: &mut SqliteConnection, name: &str, yaml: &str, now_ms: i64) -> Result<(), sqlx::Error> {

@@ -131,3 +131,70 @@ async fn a_role_that_an_overlay_brings_can_be_given_at_once() {
     assert_eq!(applied.status, StatusCode::OK, "{applied:?}");
     assert!(world.app.directory().role_by_key("auditor").is_some());
 }
+
+async fn products(world: &mut World, skus: &[(&str, &str)]) {
+    for (name, family) in skus {
+        world.make("product", name, json!({ "name": name, "external_id": family })).await;
+    }
+}
+
+const UNIQUE_ID: &str = "entity: product\nfields:\n  external_id: {unique: true}\n";
+
+#[tokio::test]
+async fn a_field_that_becomes_unique_is_so_for_the_records_that_are_there() {
+    let mut world = World::new().await;
+    products(&mut world, &[("Grúa", "A-1"), ("Polipasto", "A-2")]).await;
+    let applied = apply(&world, "root", "ids", UNIQUE_ID).await;
+    assert_eq!(applied.status, StatusCode::OK, "{applied:?}");
+    let twin = json!({ "fields": { "name": "Otra grúa", "external_id": " a-1 " } });
+    let refused = world.ask("root", Method::POST, "/api/v1/product", Some(twin.clone())).await;
+    assert_eq!(refused.body["fields"][0]["code"], "not-unique", "{refused:?}");
+    world.change("Grúa", "product", json!({ "external_id": "A-3" })).await;
+    let taken = world.ask("root", Method::POST, "/api/v1/product", Some(twin)).await;
+    assert_eq!(taken.status, StatusCode::CREATED, "what the first let go of is free: {taken:?}");
+}
+
+#[tokio::test]
+async fn where_records_share_a_value_it_does_not_become_unique_and_they_are_named() {
+    let mut world = World::new().await;
+    products(&mut world, &[("Grúa", "A-1"), ("Polipasto", "A-2"), ("Grúa vieja", "a-1"), ("Cabestrante", "B")]).await;
+    let before = hash(&world, "root").await;
+    let body = json!({ "name": "ids", "yaml": UNIQUE_ID });
+    for path in ["/api/v1/model/layers", "/api/v1/model/layers?check=true"] {
+        let refused = world.ask("root", Method::POST, path, Some(body.clone())).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["code"]), (422, &json!("invalid-model")), "{refused:?}");
+        let problems = refused.body["fields"].as_array().expect("problems");
+        assert_eq!((problems.len(), &problems[0]["field"]), (1, &json!("product.external_id")), "{problems:?}");
+        let message = problems[0]["message"].as_str().expect("a sentence");
+        for named in ["“A-1”", "Grúa (", "Grúa vieja (", &world.id("Grúa vieja").to_string()] {
+            assert!(message.contains(named), "{named} is missing: {message}");
+        }
+        assert!(!message.contains("Polipasto"), "{message}");
+    }
+    assert_eq!(hash(&world, "root").await, before);
+    assert_eq!(world.value("SELECT CAST(count(*) AS TEXT) FROM unique_value WHERE field = 'external_id'").await, "0");
+
+    world.change("Grúa vieja", "product", json!({ "external_id": "A-9" })).await;
+    assert_eq!(apply(&world, "root", "ids", UNIQUE_ID).await.status, StatusCode::OK, "once each has its own");
+}
+
+#[tokio::test]
+async fn a_field_that_becomes_searched_is_searched_in_the_records_that_are_there() {
+    let mut world = World::new().await;
+    let crane = json!({ "name": "Grúa", "website": "https://example.es/nandu" });
+    world.make("product", "Grúa", crane).await;
+    world.make("product", "Polipasto", json!({ "name": "Polipasto" })).await;
+    let found = async |word: &str| {
+        let found = world.ask("root", Method::GET, &format!("/api/v1/search?q={word}"), None).await;
+        found.body["items"].as_array().expect("hits").iter().map(|hit| hit["title"].clone()).collect::<Vec<_>>()
+    };
+    assert!(found("nandu").await.is_empty());
+    let yaml = "entity: product\nfields:\n  website: {search: true}\n";
+    assert_eq!(apply(&world, "root", "words", yaml).await.status, StatusCode::OK);
+    assert_eq!(found("nandu").await, ["Grúa"]);
+    assert_eq!(found("grua").await, ["Grúa"], "what was found before is found still, and once");
+
+    let yaml = "entity: product\nfields:\n  website: {search: false}\n  name: {search: false}\n";
+    assert_eq!(apply(&world, "root", "words", yaml).await.status, StatusCode::OK);
+    assert!(found("nandu").await.is_empty() && found("polipasto").await.is_empty());
+}

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod read;
+pub mod refill;
 pub mod routes;
 pub mod schema;
 pub mod search_text;
