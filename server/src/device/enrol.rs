@@ -9,7 +9,7 @@ use sync_protocol::id::{DeviceId, RecordId, TenantId};
 use sync_protocol::wire::FieldProblem;
 
 use crate::app::App;
-use crate::platform::auth::{CallerDevice, Sessions, check_password};
+use crate::platform::auth::{CallerDevice, ClientAddress, Sessions, check_password};
 use crate::platform::http::problem::{INVALID, NOT_FOUND};
 use crate::platform::http::{ApiError, JsonBody};
 
@@ -59,12 +59,13 @@ pub struct Enrolled {
 )]
 pub(super) async fn enrol(
     State(app): State<App>,
+    client: ClientAddress,
     JsonBody(enrolment): JsonBody<Enrolment>,
 ) -> Result<(StatusCode, Json<Enrolled>), ApiError> {
     for (field, value) in [("name", &enrolment.name), ("platform", &enrolment.platform)] {
         check_length(field, value)?;
     }
-    let user = check_password(&app, &enrolment.email, &enrolment.password).await?;
+    let user = check_password(&app, client, &enrolment.email, &enrolment.password).await?;
     let rights = app.live().snapshot().rights_of(user.0).ok_or_else(|| anyhow::anyhow!("the user left meanwhile"))?;
     let now_ms = app.clock().now_ms();
     let known = match enrolment.device {

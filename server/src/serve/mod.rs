@@ -143,7 +143,7 @@ impl Listeners {
         let handle = Handle::new();
         let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
         server.http_builder().http1().header_read_timeout(self.config.http.header_timeout);
-        self.tasks.spawn(server.serve(router.into_make_service()));
+        self.tasks.spawn(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()));
         self.tcp.push(handle);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Listeners {
         let handle = Handle::new();
         let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
         server.http_builder().http1().header_read_timeout(self.config.http.header_timeout);
-        self.tasks.spawn(server.serve(router.into_make_service()));
+        self.tasks.spawn(server.serve(router.into_make_service_with_connect_info::<SocketAddr>()));
         self.tcp.push(handle);
         Ok(())
     }

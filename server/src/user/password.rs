@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sync_protocol::id::RecordId;
 
 use crate::app::App;
-use crate::platform::auth::{Caller, accept_password, check_own_password, set_password};
+use crate::platform::auth::{Caller, ClientAddress, accept_password, check_own_password, set_password};
 use crate::platform::http::problem::{INVALID_BODY, NOT_FOUND};
 use crate::platform::http::{ApiError, JsonBody, Path};
 
@@ -32,6 +32,7 @@ pub struct NewPassword {
 pub(super) async fn set(
     State(app): State<App>,
     caller: Caller,
+    client: ClientAddress,
     Path(user): Path<RecordId>,
     JsonBody(NewPassword { password, old_password }): JsonBody<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
@@ -46,7 +47,7 @@ pub(super) async fn set(
         // Whoever finds an open session must not be able to keep the account.
         let old_password = old_password
             .ok_or_else(|| ApiError::new(INVALID_BODY).detail("Send the password so far too, as `old_password`."))?;
-        check_own_password(&app, user, &old_password).await?;
+        check_own_password(&app, client, user, &old_password).await?;
     }
     set_password(&app, user, &password).await?;
     app.auth().sessions.end_of_user(app.db(), user, caller.session.filter(|_| user == caller.user)).await?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sync_protocol::id::RecordId;
 
 use crate::app::App;
-use crate::platform::auth::{Caller, Sessions, check_password};
+use crate::platform::auth::{Caller, ClientAddress, Sessions, check_password};
 use crate::platform::http::{ApiError, JsonBody};
 
 /// Who wants in.
@@ -41,9 +41,10 @@ pub struct SignedIn {
 )]
 pub(super) async fn sign_in(
     State(app): State<App>,
+    client: ClientAddress,
     JsonBody(SignIn { email, password }): JsonBody<SignIn>,
 ) -> Result<(StatusCode, Json<SignedIn>), ApiError> {
-    let user = check_password(&app, &email, &password).await?;
+    let user = check_password(&app, client, &email, &password).await?;
     let mut tx = app.db().write().await?;
     let now_ms = app.clock().now_ms();
     let session = Sessions::open(&mut tx, user, None, &app.config().auth, now_ms, app.entropy()).await?;

@@ -116,3 +116,20 @@ async fn measurements_are_open_on_their_own_address_only() {
     assert_eq!(get(format!("{}/metrics", server.url()), None).await.expect("it answers").0, 401);
     server.stop().await.expect("stopped");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_peer_of_a_connection_is_the_client_whose_failures_count() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = config(&folder);
+    config.auth.address_failures_per_hour = 1;
+    let server = start(config).await.expect("it starts");
+    let url = format!("{}/api/v1/sessions", server.url());
+    for (email, status) in [("one@example.com", 401), ("other@example.com", 429)] {
+        let body = format!(r#"{{"email": "{email}", "password": "wrong password"}}"#);
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let request = agent.post(&url).header("content-type", "application/json");
+        let asked = tokio::task::spawn_blocking(move || request.send(body).expect("it answers").status().as_u16());
+        assert_eq!(asked.await.expect("no panic"), status, "{email}");
+    }
+    server.stop().await.expect("stopped");
+}

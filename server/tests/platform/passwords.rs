@@ -71,6 +71,47 @@ async fn attempts_at_the_same_time_are_counted_one_by_one() {
 }
 
 #[tokio::test]
+async fn an_address_that_fails_too_often_waits_whatever_account_it_tries() {
+    let world = World::with(|config| config.auth.address_failures_per_hour = 6).await;
+    world.add_user("ana@example.com", "admin").await;
+    let from = async |address: &str, email: &str, password: &str| {
+        world.try_sign_in_from(address, "192.0.2.77", email, password).await
+    };
+    for number in 0..6 {
+        let email = format!("user{number}@example.com");
+        assert_eq!(from("203.0.113.9", &email, "wrong password").await.code(), "wrong-credentials");
+    }
+    let refused = from("203.0.113.9", "ana@example.com", PASSWORD).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (429, "too-many-requests"), "even with a right one");
+    assert_eq!(refused.headers["retry-after"], "600", "six in an hour are one in ten minutes");
+    from("203.0.113.10", "ana@example.com", PASSWORD).await.expect(201);
+    world.try_sign_in("ana@example.com", PASSWORD).await.expect(201);
+
+    world.clock.advance(600_000);
+    from("203.0.113.9", "ana@example.com", PASSWORD).await.expect(201);
+    assert_eq!(from("203.0.113.9", "ana@example.com", "wrong password").await.code(), "wrong-credentials");
+    assert_eq!(from("203.0.113.9", "ana@example.com", PASSWORD).await.code(), "too-many-requests");
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_counts_for_itself() {
+    let world = World::with(|config| {
+        config.auth.address_failures_per_hour = 1;
+        config.http.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
+    })
+    .await;
+    world.add_user("ana@example.com", "admin").await;
+    let from = async |forwarded: &str, email: &str, password: &str| {
+        world.try_sign_in_from("10.1.2.3", forwarded, email, password).await
+    };
+    assert_eq!(from("203.0.113.9", "nobody@example.com", "wrong password").await.code(), "wrong-credentials");
+    assert_eq!(from("203.0.113.9", "ana@example.com", PASSWORD).await.code(), "too-many-requests");
+    let lying = from("198.51.100.1, 203.0.113.9", "ana@example.com", PASSWORD).await;
+    assert_eq!(lying.code(), "too-many-requests", "what the client itself writes into the header is not believed");
+    from("203.0.113.10", "ana@example.com", PASSWORD).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_new_password_of_ones_own_needs_the_old_one_and_ends_the_other_sessions() {
     let world = World::new().await;
     let ana = world.add_user("ana@example.com", "sales_rep").await;

@@ -1,7 +1,9 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
 use cartera_server::app::{App, operator_router, router};
@@ -105,6 +107,17 @@ impl World {
         added["user"].as_str().expect("an id").to_owned()
     }
 
+    /// Tries to sign in from a client at that address, with what proxies say of it.
+    pub async fn try_sign_in_from(&self, address: &str, forwarded: &str, email: &str, password: &str) -> Answer {
+        let peer: SocketAddr = format!("{address}:40000").parse().expect("an IPv4 address");
+        let request = Request::post("/api/v1/sessions")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", forwarded)
+            .extension(ConnectInfo(peer))
+            .body(Body::from(json!({ "email": email, "password": password }).to_string()));
+        ask(&self.network, request.expect("a request")).await
+    }
+
     pub async fn try_sign_in(&self, email: &str, password: &str) -> Answer {
         let body = json!({ "email": email, "password": password });
         self.send(None, Method::POST, "/api/v1/sessions", body).await
@@ -134,7 +147,11 @@ async fn send(router: &Router, method: Method, path: &str, token: Option<&str>, 
         Value::Null => request.body(Body::empty()),
         body => request.header("content-type", "application/json").body(Body::from(body.to_string())),
     };
-    let response = router.clone().oneshot(request.expect("a request")).await.expect("a router does not fail");
+    ask(router, request.expect("a request")).await
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.expect("a router does not fail");
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.expect("a whole body").to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

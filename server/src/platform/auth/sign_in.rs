@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use sync_protocol::id::RecordId;
 use sync_protocol::wire::FieldProblem;
 
+use super::ClientAddress;
 use super::backoff::Account;
 use super::password::{PasswordError, Turn};
 use crate::app::App;
@@ -20,11 +21,19 @@ pub const WRONG_CREDENTIALS: Kind =
 ///
 /// # Errors
 /// `wrong-credentials`, the same and as slowly for addresses that are nobody's; `too-many-requests` with the time to wait
-/// after repeated failures.
-pub async fn check_password(app: &App, email: &str, password: &str) -> Result<RecordId, ApiError> {
+/// after repeated failures on the account, or from the client's address.
+pub async fn check_password(
+    app: &App,
+    client: ClientAddress,
+    email: &str,
+    password: &str,
+) -> Result<RecordId, ApiError> {
     let account = Account::of(email);
+    // Who has to wait takes no turn from those who need not.
+    expect_patience(app, client)?;
     // Attempts are judged one after the other: those made at the same time count as well.
     let turn = app.auth().passwords.turn().await.map_err(refused)?;
+    expect_patience(app, client)?;
     let now_ms = app.clock().now_ms();
     let failures = account.failures(app.db(), now_ms).await?;
     if let Some(wait) = failures.wait(now_ms) {
@@ -39,6 +48,7 @@ pub async fn check_password(app: &App, email: &str, password: &str) -> Result<Re
     };
     let is_right = turn.verify(password, stored.clone()).await.map_err(refused)?;
     let Some(user) = user.filter(|_| is_right) else {
+        app.auth().addresses.note_failure(client, now_ms);
         account.note_failure(app.db(), now_ms).await?;
         tracing::info!(failures = failures.count + 1, "an attempt to sign in failed");
         return Err(ApiError::new(WRONG_CREDENTIALS).detail(
@@ -58,9 +68,24 @@ pub async fn check_password(app: &App, email: &str, password: &str) -> Result<Re
 ///
 /// # Errors
 /// As [`check_password`].
-pub async fn check_own_password(app: &App, user: RecordId, password: &str) -> Result<(), ApiError> {
+pub async fn check_own_password(
+    app: &App,
+    client: ClientAddress,
+    user: RecordId,
+    password: &str,
+) -> Result<(), ApiError> {
     let email = app.live().snapshot().directory.user(user.0).and_then(|user| user.email.clone());
-    check_password(app, email.as_deref().unwrap_or_default(), password).await.map(drop)
+    check_password(app, client, email.as_deref().unwrap_or_default(), password).await.map(drop)
+}
+
+/// Refuses an attempt from an address that has failed too often, right or wrong.
+fn expect_patience(app: &App, client: ClientAddress) -> Result<(), ApiError> {
+    match app.auth().addresses.wait(client, app.clock().now_ms()) {
+        None => Ok(()),
+        Some(wait) => Err(ApiError::new(TOO_MANY_REQUESTS)
+            .detail("Too many attempts to sign in failed from your network address. Wait, then try again.")
+            .retry_after(wait)),
+    }
 }
 
 /// Gives a user a new password. Her sessions are the caller's to end.

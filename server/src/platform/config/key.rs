@@ -33,6 +33,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// An address on the web.
     Url,
+    /// Numeric addresses and networks.
+    Networks,
     /// A filter of log lines.
     LogFilter,
 }
@@ -47,6 +49,7 @@ impl Kind {
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Url => "an address that begins with http:// or https://".into(),
+            Self::Networks => "numeric addresses and networks with commas between, such as 10.0.0.0/8, ::1".into(),
             Self::LogFilter => "levels such as info, or info,cartera_server=debug".into(),
         }
     }
@@ -101,6 +104,12 @@ pub const KEYS: &[Key] = &[
         "How long running requests may go on after the server was told to stop.",
     ),
     key(
+        "http.trusted_proxies",
+        Kind::Networks,
+        "",
+        "Proxies before the server: what they add to `X-Forwarded-For` tells who asked. Without them the peer of the connection does.",
+    ),
+    key(
         "limits.body_bytes",
         number(64 << 10, 256 << 20),
         "8388608",
@@ -148,6 +157,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("auth.password_passes", number(2, 64), "3", "Passes of a password hash over its memory."),
     key("auth.password_lanes", number(1, 16), "1", "Lanes of a password hash's memory."),
+    key(
+        "auth.address_failures_per_hour",
+        number(1, 1_000_000),
+        "100",
+        "Failed attempts to sign in that one client address may make within an hour, on whatever accounts; of IPv6, a /64 is one address.",
+    ),
     key(
         "telemetry.log_format",
         Kind::Choice(&["auto", "text", "json"]),

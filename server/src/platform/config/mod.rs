@@ -1,6 +1,7 @@
 //! Configuration: defaults ← TOML file ← `CARTERA_*` environment ← command line, checked as a whole before anything starts.
 
 mod key;
+mod network;
 mod read;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use crm::model::Language;
 
 pub use self::key::{KEYS, Key, Kind, as_markdown};
+pub use self::network::{Network, NoNetwork};
 pub use self::read::{ConfigErrors, ConfigProblem, Origin, Sources};
 
 /// Everything that can be set, checked.
@@ -55,6 +57,8 @@ pub struct Http {
     pub header_timeout: Duration,
     /// How long running requests may go on after the server was told to stop.
     pub shutdown_timeout: Duration,
+    /// Proxies that are believed when they say who asked them.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// How large requests may be.
@@ -101,6 +105,8 @@ pub struct Auth {
     pub password_passes: u32,
     /// Lanes of that memory.
     pub password_lanes: u32,
+    /// Failed attempts that one client address may make within an hour.
+    pub address_failures_per_hour: u32,
 }
 
 /// Log, traces, measurements.
@@ -157,6 +163,7 @@ impl Config {
                 request_timeout: values.seconds("http.request_timeout_secs"),
                 header_timeout: values.seconds("http.header_timeout_secs"),
                 shutdown_timeout: values.seconds("http.shutdown_timeout_secs"),
+                trusted_proxies: values.networks("http.trusted_proxies"),
             },
             limits: Limits {
                 body_bytes: values.number("limits.body_bytes"),
@@ -176,6 +183,7 @@ impl Config {
                 password_memory_kib: values.number("auth.password_memory_kib"),
                 password_passes: values.number("auth.password_passes"),
                 password_lanes: values.number("auth.password_lanes"),
+                address_failures_per_hour: values.number("auth.address_failures_per_hour"),
             },
             telemetry: Telemetry {
                 log_format: match values.choice("telemetry.log_format") {

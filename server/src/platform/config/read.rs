@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::Network;
 use super::key::{KEYS, Key, Kind};
 
 /// Where values come from; later ones win.
@@ -190,6 +191,11 @@ impl Values {
     pub(super) fn choice(&mut self, name: &str) -> &'static str {
         let Kind::Choice(words) = Self::key(name).kind else { unreachable!("{name} is read as a choice and is none") };
         self.parse(name, |text| words.iter().find(|word| **word == text).copied()).expect("the default is a choice")
+    }
+
+    pub(super) fn networks(&mut self, name: &str) -> Vec<Network> {
+        let all = |text: &str| text.split(',').map(|one| one.trim().parse().ok()).collect();
+        self.parse(name, all).unwrap_or_default()
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {

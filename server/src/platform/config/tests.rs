@@ -43,6 +43,15 @@ fn every_problem_is_told_at_once_with_key_value_origin_and_what_is_allowed() {
 }
 
 #[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let config = Config::read(&file("[http]\ntrusted_proxies = \"10.0.0.0/8, ::1\"\n")).expect("all allowed");
+    assert_eq!(config.http.trusted_proxies, ["10.0.0.0/8", "::1"].map(|text| text.parse().expect("a network")));
+    assert!(Config::with_data_dir("x").http.trusted_proxies.is_empty(), "nobody is trusted unless named");
+    let wrong = Config::read(&file("[http]\ntrusted_proxies = \"10.0.0.0/8, proxy\"\n")).expect_err("no address");
+    assert!(wrong.to_string().contains("http.trusted_proxies is \"10.0.0.0/8, proxy\"; allowed is"), "{wrong}");
+}
+
+#[test]
 fn a_file_that_is_not_toml_is_told_with_its_place() {
     let text = Config::read(&file("listen = ")).expect_err("not TOML").to_string();
     assert!(text.contains("the file cannot be read as TOML") && text.contains("line 1"), "{text}");
