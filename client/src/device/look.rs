@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crm::expr::Expr;
+use crm::expr::{Expr, Type};
 use crm::model::{Entity, FieldKind};
-use crm::rules::{derive, fold, title};
+use crm::rules::{derive, fold, names, naming_fields, title};
 use serde::Serialize;
 use sync_protocol::id::RecordId;
 use sync_protocol::store::View;
@@ -146,7 +146,7 @@ impl Device {
             let holds = match &expr {
                 Some(expr) => expr.holds(entity, &view.fields, &variables).map_err(|error| DeviceError::Condition {
                     expression: expr.source().to_owned(),
-                    reason: error.to_string(),
+                    reason: error.reason(),
                 })?,
                 None => true,
             };
@@ -164,6 +164,20 @@ impl Device {
             self.each(entity, None, None, &mut |view| views.push(view))?;
         }
         Ok(views)
+    }
+
+    /// The records of an entity that have `folded` in a field that names records, other than the title.
+    fn named_otherwise(&self, entity: &str, folded: &str) -> Result<Vec<RecordId>, DeviceError> {
+        let entity = self.entity(entity)?;
+        let mut found = Vec::new();
+        if naming_fields(entity).next().is_some() {
+            self.each(entity, None, None, &mut |view| {
+                if names(entity, &view.fields).iter().any(|name| fold(name) == folded) {
+                    found.push(view.id);
+                }
+            })?;
+        }
+        Ok(found)
     }
 
     /// A record of an entity.
@@ -194,19 +208,26 @@ fn is_number(kind: &FieldKind) -> bool {
 
 fn compile(entity: &Entity, text: &str) -> Result<Expr, DeviceError> {
     let refuse =
-        |error: crm::expr::ExprError| DeviceError::Condition { expression: text.to_owned(), reason: error.to_string() };
+        |error: crm::expr::ExprError| DeviceError::Condition { expression: text.to_owned(), reason: error.reason() };
     let expr = Expr::compile(text).map_err(refuse)?;
-    expr.check(entity).map_err(refuse)?;
-    Ok(expr)
+    if matches!(expr.result_type(entity).map_err(refuse)?, Type::Bool | Type::Null) {
+        return Ok(expr);
+    }
+    let reason =
+        say("no es verdadera ni falsa, como stage == 'won'", "it is neither true nor false, as stage == 'won' is");
+    Err(DeviceError::Condition { expression: text.to_owned(), reason })
 }
 
 impl LinkTargets for Device {
-    fn by_title(&self, entity: &str, title_wanted: &str) -> Vec<RecordId> {
-        let wanted = fold(title_wanted);
+    fn named(&self, entity: &str, name: &str) -> Vec<RecordId> {
+        let wanted = fold(name);
         let mut found = self.store.titled(entity, &wanted).unwrap_or_default();
         let pending = self.store.pending().unwrap_or_default();
         let same = |view: &View| self.store.plan().index(&view.entity, &view.fields).title == wanted;
         found.extend(pending.iter().filter(|view| view.entity == entity && same(view)).map(|view| view.id));
+        if found.is_empty() {
+            found = self.named_otherwise(entity, &wanted).unwrap_or_default();
+        }
         found
     }
 

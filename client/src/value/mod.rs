@@ -19,10 +19,11 @@ pub use read::{Surroundings, read};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable(pub Label);
 
-/// Where titles that a person types become the records that she means.
+/// Where names that a person types become the records that she means.
 pub trait LinkTargets {
-    /// The records of `entity` whose title equals `title`, case and accents aside.
-    fn by_title(&self, entity: &str, title: &str) -> Vec<RecordId>;
+    /// The records of `entity` whose title equals `name`, case and accents aside; where there is none, those that have it
+    /// in a field that names records (`crm::rules::naming_fields`), such as a user's e-mail address.
+    fn named(&self, entity: &str, name: &str) -> Vec<RecordId>;
 
     /// The entity of the record, when the device has it.
     fn entity_of(&self, id: RecordId) -> Option<String>;

@@ -79,7 +79,7 @@ fn choose<'a>(choices: impl Iterator<Item = (&'a str, &'a crm::model::Label)> + 
     )))
 }
 
-/// An id; an exact title; or either behind `entity:`, where the link may go to several entities.
+/// An id; a name; or either behind `entity:`, where the link may go to several entities.
 fn link(to: &[String], text: &str, targets: &dyn LinkTargets) -> Reading {
     let named = text.split_once(':').and_then(|(name, rest)| Some((to.iter().find(|entity| *entity == name)?, rest)));
     let (candidates, wanted) = match named {
@@ -88,7 +88,7 @@ fn link(to: &[String], text: &str, targets: &dyn LinkTargets) -> Reading {
     };
     let (entity, id) = match wanted.parse::<RecordId>() {
         Ok(id) => (entity_of_id(candidates, id, targets)?, id),
-        Err(_) => by_title(candidates, wanted, targets)?,
+        Err(_) => by_name(candidates, wanted, targets)?,
     };
     if to.len() == 1 { Ok(json!(id)) } else { Ok(json!({"entity": entity, "id": id})) }
 }
@@ -107,29 +107,29 @@ fn entity_of_id(candidates: &[String], id: RecordId, targets: &dyn LinkTargets) 
     })
 }
 
-fn by_title(candidates: &[String], title: &str, targets: &dyn LinkTargets) -> Result<(String, RecordId), Unreadable> {
+fn by_name(candidates: &[String], name: &str, targets: &dyn LinkTargets) -> Result<(String, RecordId), Unreadable> {
     let mut found: Vec<(String, RecordId)> = Vec::new();
     for entity in candidates {
-        found.extend(targets.by_title(entity, title).into_iter().map(|id| (entity.clone(), id)));
+        found.extend(targets.named(entity, name).into_iter().map(|id| (entity.clone(), id)));
     }
     match found.len() {
         0 => Err(Unreadable(say(
-            format!("Ningún registro de este dispositivo se llama «{title}» ({}).", candidates.join(", ")),
-            format!("No record on this device is called “{title}” ({}).", candidates.join(", ")),
+            format!("Ningún registro de este dispositivo se llama «{name}» ({}).", candidates.join(", ")),
+            format!("No record on this device is called “{name}” ({}).", candidates.join(", ")),
         ))),
         1 => Ok(found.remove(0)),
         several => {
             let ids: Vec<String> = found.iter().take(5).map(|(entity, id)| format!("{entity}:{id}")).collect();
             let ids = ids.join(", ");
             Err(Unreadable(say(
-                format!("Hay {several} registros que se llaman «{title}»; escribe el identificador: {ids}."),
-                format!("{several} records are called “{title}”; write the id: {ids}."),
+                format!("Hay {several} registros que se llaman «{name}»; escribe el identificador: {ids}."),
+                format!("{several} records are called “{name}”; write the id: {ids}."),
             )))
         }
     }
 }
 
-/// Ids or titles between commas; a title that has a comma itself is found when it stands alone.
+/// Ids or names between commas; a name that has a comma itself is found when it stands alone.
 fn links(to: &str, text: &str, targets: &dyn LinkTargets) -> Reading {
     let to = [to.to_owned()];
     if text.contains(',')

@@ -145,6 +145,27 @@ fn a_new_record_has_its_defaults_and_can_be_worked_on_before_anybody_knows_it() 
 }
 
 #[test]
+fn a_link_takes_every_name_that_a_file_could_give() {
+    let phone = Phone::new();
+    let product = json!({"name": "Grúa pórtico", "sku": "G-1", "external_id": "ERP 77"});
+    phone.server.write("product", id(0x600), &product);
+    phone.server.write("product", id(0x601), &json!({"name": "G-1 (usada)", "external_id": "ERP 78"}));
+    phone.server.write("product", id(0x602), &json!({"name": "ERP 78"}));
+    phone.sync();
+    phone.set(DEAL, &["owner=BETO@example.com"]).expect("a user's e-mail address is hers alone");
+    assert_eq!(phone.deal()["owner"], json!(id(0x101)));
+    for (name, number) in [("g-1", 0x600), ("erp 77", 0x600), ("grua portico", 0x600), ("ERP 78", 0x602)] {
+        let set = format!("products={name}");
+        let made = ["name=Faros", "account=acme, s.l.", &set];
+        let made = phone.device().create("opportunity", &assignments(&made), Checks::Made).expect(name);
+        let shown = phone.device().show("opportunity", &made.record.to_string()).expect("is there");
+        assert_eq!(shown.fields["products"], json!([id(number)]), "{name}: a title goes before all else");
+    }
+    let nobody = phone.set(DEAL, &["owner=carla@example.com"]).expect_err("nobody has that address");
+    assert_eq!(fields_of(&nobody), [("owner".to_owned(), "type".to_owned())]);
+}
+
+#[test]
 fn what_the_user_may_not_do_is_refused_here() {
     let phone = Phone::new();
     let code = |error: DeviceError| error.problem(Language::En).code;
@@ -207,6 +228,23 @@ fn lists_searches_and_sums_see_unsent_changes() {
     let query = Query { condition: Some("1000 / (amount - 5000) > 0"), limit: None };
     let divided = device.list("opportunity", query).expect_err("divides by zero");
     assert_eq!(divided.problem(Language::En).code, "invalid-expression");
+    let said = |condition, language| {
+        let query = Query { condition: Some(condition), limit: None };
+        let problem = device.list("opportunity", query).expect_err(condition).problem(language);
+        assert_eq!(problem.code, "invalid-expression", "{condition}");
+        problem.detail.expect("it says what is wrong")
+    };
+    for (condition, es, en) in [
+        ("1000 / (amount - 5000) > 0", "hay una división por cero.", "there is a division by zero."),
+        ("amount * 9000000000000000 > 0", "un resultado no cabe en 64 bits.", "a result does not fit 64 bits."),
+        ("name", "no es verdadera ni falsa", "neither true nor false"),
+        ("amount >", "hay un error en el carácter ", "at character "),
+    ] {
+        for (language, wanted) in [(Language::Es, es), (Language::En, en)] {
+            let said = said(condition, language);
+            assert!(said.contains(wanted) && !said.contains("JSON path"), "{condition}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -250,8 +250,8 @@ pub fn open(home: &Path) -> Device {
 /// A rep's world: she, her team, an account and a deal of hers, one of a colleague in the team.
 pub fn furnish(server: &FakeServer) {
     server.write("team", id(0x200), &json!({"name": "Norte"}));
-    server.write("user", id(ME), &json!({"name": "Ana Pérez", "team": id(0x200)}));
-    server.write("user", id(0x101), &json!({"name": "Beto", "team": id(0x200)}));
+    server.write("user", id(ME), &json!({"name": "Ana Pérez", "email": "ana@example.com", "team": id(0x200)}));
+    server.write("user", id(0x101), &json!({"name": "Beto", "email": "beto@example.com", "team": id(0x200)}));
     server.write("account", id(0x300), &json!({"name": "Ácme, S.L.", "owner": id(ME), "team": id(0x200)}));
     server.write(
         "contact",

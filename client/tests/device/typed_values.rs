@@ -17,8 +17,8 @@ const PEOPLE: [(&str, &str, u128); 4] =
     [("account", "Ácme, S.L.", 1), ("contact", "Ana Gil", 2), ("contact", "Ana Gil", 3), ("lead", "Luz", 4)];
 
 impl LinkTargets for World {
-    fn by_title(&self, entity: &str, title: &str) -> Vec<RecordId> {
-        let named = PEOPLE.iter().filter(|(kind, name, _)| *kind == entity && fold(name) == fold(title));
+    fn named(&self, entity: &str, wanted: &str) -> Vec<RecordId> {
+        let named = PEOPLE.iter().filter(|(kind, name, _)| *kind == entity && fold(name) == fold(wanted));
         named.map(|(_, _, number)| id(*number)).collect()
     }
 

@@ -1,8 +1,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crm::Fields;
-use crm::model::{Entity, Field, FieldKind};
-use crm::rules::{fold, title};
+use crm::model::{Entity, FieldKind};
+use crm::rules::{fold, names, texts};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sync_protocol::id::RecordId;
@@ -57,7 +57,7 @@ impl Index {
     /// Adds a record under all its names and keys.
     pub fn add(&mut self, entity: &Entity, id: RecordId, fields: &Fields) {
         self.ids.insert(id);
-        for text in names_of(entity, fields) {
+        for text in names(entity, fields) {
             self.names.add(digest(&["name", &fold(&text)]), id);
         }
         for (at, key) in entity.import.keys.iter().enumerate() {
@@ -100,20 +100,6 @@ impl Index {
 
 fn first_found(index: &Index, names: &[Name]) -> Found {
     names.iter().map(|name| index.keys.find(name)).find(|found| *found != Found::None).unwrap_or(Found::None)
-}
-
-/// What a record may be called where a file names it.
-fn names_of(entity: &Entity, fields: &Fields) -> Vec<String> {
-    let mut names = vec![title(entity, fields)];
-    let single = entity.import.keys.iter().filter(|key| key.len() == 1).map(|key| key[0].as_str());
-    let unique = entity.fields.values().filter(|field| field.unique).map(|field| field.name.as_str());
-    for name in single.chain(unique) {
-        if let (Some(field), Some(value)) = (entity.field(name), fields.get(name)) {
-            names.extend(texts(field, value));
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
 }
 
 fn stored_keys(entity: &Entity, at: usize, key: &[String], fields: &Fields) -> Vec<Name> {
@@ -194,26 +180,6 @@ impl PersonKeys {
     fn in_order(&self) -> [Vec<Name>; 3] {
         let phones = if self.has_emails { &self.by_phone_alone } else { &self.by_phone };
         [self.by_email.clone(), phones.clone(), vec![self.bare]]
-    }
-}
-
-/// The texts by which a value is compared: one, or one for each member.
-fn texts(field: &Field, value: &Value) -> Vec<String> {
-    let of_members = |key: &str, other: &str| -> Vec<String> {
-        let members = value.as_array().into_iter().flatten();
-        members
-            .filter_map(|member| member[key].as_str().or_else(|| member[other].as_str()))
-            .map(str::to_owned)
-            .collect()
-    };
-    match (&field.kind, value) {
-        (FieldKind::Emails, _) => of_members("address", "address"),
-        (FieldKind::Phones, _) => of_members("e164", "raw"),
-        (_, Value::String(text)) => vec![text.clone()],
-        (_, Value::Array(members)) => members.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        (_, Value::Object(link)) => link.get("id").and_then(Value::as_str).map(str::to_owned).into_iter().collect(),
-        (_, Value::Null) => Vec::new(),
-        (_, other) => vec![other.to_string()],
     }
 }
 
