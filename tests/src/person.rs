@@ -52,6 +52,15 @@ impl Person {
         answer.unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
     }
 
+    /// `PUT` of a file's bytes.
+    #[track_caller]
+    #[must_use]
+    pub fn put_file(&self, path: &str, bytes: &[u8]) -> Answer {
+        let request = self.agent.put(format!("{}{path}", self.url)).header("content-type", "application/octet-stream");
+        let answer = read(request.header("authorization", self.bearer()).send(bytes));
+        answer.unwrap_or_else(|error| panic!("PUT {path}: {error}"))
+    }
+
     /// `DELETE`.
     #[track_caller]
     #[must_use]

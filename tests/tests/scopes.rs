@@ -213,3 +213,37 @@ fn a_record_that_goes_to_another_team_leaves_the_one_and_reaches_the_other() {
         assert!(!gone.text.contains(ana.as_str()), "what is gone already is not told again");
     }
 }
+
+#[test]
+fn a_record_that_left_came_back_and_left_again_between_two_pulls_is_told_as_gone() {
+    let scene = Scene::set();
+    let Scene { server, company, ana, berta, .. } = &scene;
+    let [mut seller, mut manager] = [Company::ANA, Company::MARTA].map(|email| server.phone(email));
+    for phone in [&mut seller, &mut manager] {
+        let _ = phone.pull();
+    }
+    let give = |record: &str, to: &str| {
+        let owner = server.person(to).user;
+        company.admin.set("opportunity", record, &json!({"owner": owner}));
+    };
+    let made_meanwhile = server.person(Company::ANA).create("opportunity", &company.deal("Grúa fugaz", &json!({})));
+    for record in [ana, &made_meanwhile] {
+        for owner in [Company::SARA, Company::ANA, Company::SARA] {
+            give(record, owner);
+        }
+    }
+    // This one came back and stays.
+    for owner in [Company::SARA, Company::BERTA] {
+        give(berta, owner);
+    }
+
+    for (phone, whose) in [(&mut seller, "the team's"), (&mut manager, "the territory's")] {
+        let told = phone.pull();
+        assert_eq!(told.exits(), std::slice::from_ref(ana), "{whose}: the phone had it and may not keep it");
+        assert_eq!(told.put("opportunity"), std::slice::from_ref(berta), "{whose}");
+        assert!(!told.text.contains("Grúa de Ana"), "{whose}: who loses a record is not told what it became");
+        assert!(!told.text.contains("Grúa fugaz"), "{whose}: nor is told of what was made and taken meanwhile");
+        assert!(told.text.contains("Grúa de Berta"), "{whose}: a record that comes back is whole");
+        assert!(phone.pull().operations.is_empty(), "{whose}: everything was told once");
+    }
+}

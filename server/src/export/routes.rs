@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use crm::model::Entity;
+use crm::model::{Entity, Language};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -91,10 +91,15 @@ fn expect_exporter(caller: &Caller, entity: &Entity) -> Result<(), ApiError> {
     if caller.rights.permission(&entity.name).is_some_and(|permission| permission.export) {
         return Ok(());
     }
-    Err(ApiError::new(NOT_PERMITTED).detail(format!(
-        "Your role may not export `{}`; ask an administrator for the file, or for the right.",
-        entity.name
-    )))
+    let many = entity.labels.many(caller.language);
+    Err(ApiError::new(NOT_PERMITTED).detail(match caller.language {
+        Language::Es => {
+            format!("Tu rol no permite exportar {many}; pide el fichero, o el permiso, a un administrador.")
+        }
+        Language::En => {
+            format!("Your role may not export {many}; ask an administrator for the file, or for the right.")
+        }
+    }))
 }
 
 fn answer(name: &str, extension: &str, kind: &'static str, body: Body) -> Response {

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
-use crm::model::Level;
+use crm::model::{Language, Level};
 use serde::Serialize;
 use sync_protocol::id::RecordId;
 use uuid::Uuid;
@@ -108,7 +108,10 @@ async fn send_file(
         return Err(ApiError::new(UNSUPPORTED_ENCODING).detail("Send the file as it is, without Content-Encoding."));
     }
     let import = open.start(id).ok_or_else(|| {
-        ApiError::new(CONFLICT).detail("The import has its file already; ask for another import to send another file.")
+        ApiError::new(CONFLICT).detail(match caller.language {
+            Language::Es => "La importación ya tiene su fichero; para enviar otro, pide otra importación.",
+            Language::En => "The import has its file already; ask for another import to send another file.",
+        })
     })?;
     let Upload { file, report } = match upload::receive(&app, body).await {
         Ok(upload) => upload,
@@ -243,9 +246,14 @@ fn expect_importer(caller: &Caller, entity: &str) -> Result<(), ApiError> {
     if permission.create && permission.read == Level::All && permission.update == Level::All {
         return Ok(());
     }
-    Err(ApiError::new(NOT_PERMITTED).detail(format!(
-        "Importing `{entity}` takes the right to read, make and change all its records; ask an administrator to import it."
-    )))
+    Err(ApiError::new(NOT_PERMITTED).detail(match caller.language {
+        Language::Es => format!(
+            "Para importar «{entity}» hay que poder leer, crear y cambiar todos sus registros; pídeselo a un administrador."
+        ),
+        Language::En => format!(
+            "Importing `{entity}` takes the right to read, make and change all its records; ask an administrator to import it."
+        ),
+    }))
 }
 
 fn plain_name(name: &str) -> String {
