@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use crm::model::{Entity, Language};
+use futures_util::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -135,7 +136,8 @@ fn csv(
             }
         }
     });
-    Ok(futures_util::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))))
+    // Fused: compression asks once more after the end.
+    Ok(futures_util::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))).fuse())
 }
 
 async fn xlsx(app: &App, title: String, mut rows: Rows, first: Vec<Vec<Cell>>) -> Result<File, ApiError> {
@@ -165,7 +167,7 @@ fn temporary(app: &App) -> Result<File, ApiError> {
 
 fn pieces(file: File) -> Body {
     let file = Arc::new(file);
-    Body::from_stream(futures_util::stream::unfold(Some(file), async |file| {
+    let pieces = futures_util::stream::unfold(Some(file), async |file| {
         let file = file?;
         let read = {
             let file = file.clone();
@@ -182,5 +184,7 @@ fn pieces(file: File) -> Body {
             Ok(piece) => Some((Ok(Bytes::from(piece)), Some(file))),
             Err(error) => Some((Err(error), None)),
         }
-    }))
+    });
+    // Fused: compression asks once more after the end.
+    Body::from_stream(pieces.fuse())
 }
