@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const PRODUCTS: &str = "sku,name\nG-1,Grúa pórtico\nG-2,Grúa móvil\nG-3,Polipasto\n";
 
 /// How long an import of a few rows may take on a machine that has much else to do.
-const ENDS_WITHIN: Duration = Duration::from_secs(60);
+const ENDS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Asks for an import of products; returns its path.
 #[track_caller]

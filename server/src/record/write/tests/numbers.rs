@@ -7,14 +7,14 @@ use super::*;
 /// Deals as an import brings them: with the numbers that they had elsewhere, or without one.
 async fn import(world: &World, numbers: &[Option<&str>]) -> Vec<Decision> {
     let account = world.create(&world.operator(), "account", json!({"name": "Acme"})).await.to_string();
-    let deal = |number: &Option<&str>| {
+    let deal = |number: Option<&str>| {
         let mut set = json!({"name": "Deal", "account": account});
         if let Some(number) = number {
             set["number"] = json!(number);
         }
         change(MutationKind::Create, "opportunity", world.id(), set)
     };
-    let changes = numbers.iter().map(deal).collect();
+    let changes = numbers.iter().copied().map(deal).collect();
     let mut bulk = world.app.writer().bulk(world.operator(), Gaps::Keep).await.expect("a transaction");
     let decisions = bulk.write(changes).await.expect("decisions");
     bulk.commit().await.expect("a commit");
