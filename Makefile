@@ -1,6 +1,6 @@
 # `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench wasm
+.PHONY: help setup demo test soak check bench wasm
 
 # rustup's folder, for a shell that was opened before rustup was installed.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -17,6 +17,9 @@ demo: setup ## build, then serve a made-up company on http://localhost:8080 unti
 
 test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies
 	@scripts/verify format lints tests wasm dependencies
+
+soak: setup ## ten thousand seeds of the simulation, release build; stopped, it goes on where it was
+	@cargo test --release --locked --package cartera-tests --test simulation -- --ignored --nocapture soak
 
 check: setup ## format, lints and dependencies, without running a test
 	@scripts/verify format lints dependencies

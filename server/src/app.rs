@@ -49,7 +49,7 @@ impl App {
     /// When the folder or its database cannot be opened, or an overlay in it no longer fits the core model.
     pub async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let auth = Auth::new(&config.auth)?;
-        let db = Db::open(&config.data_dir.join("cartera.db"), config.database.readers).await?;
+        let db = Db::open(&config.data_dir.join("cartera.db"), &config.database).await?;
         let mut tx = db.write().await?;
         let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
         let model = Arc::new(tenant::model(&mut tx).await?);

@@ -6,6 +6,7 @@
 
 pub mod cursor;
 pub mod engine;
+pub mod fault;
 pub mod id;
 pub mod merge;
 pub mod store;

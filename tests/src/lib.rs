@@ -15,6 +15,7 @@ mod device;
 mod person;
 mod phone;
 mod server;
+pub mod simulation;
 mod test_data;
 
 pub use answer::Answer;

@@ -109,6 +109,16 @@ fn only_the_command_line_starts_a_demo_and_nothing_starts_the_command_line() {
 }
 
 #[test]
+fn only_the_disk_that_loses_power_is_unsafe() {
+    let lint = concat!("uns", "afe_code");
+    let sources = CRATES.iter().flat_map(|package| files(package, &[".rs"]));
+    let offences =
+        sources.filter(|file| !file.ends_with("tests/power/disk.rs") && read(&root().join(file)).contains(lint));
+    let offences: Vec<String> = offences.map(|file| file.display().to_string()).collect();
+    expect_none("Only the tests' virtual file system may expect the lint against unsafe code.", &offences);
+}
+
+#[test]
 fn what_is_horizontal_does_not_know_the_slices() {
     // Authentication tells who asks, and a caller has rights: it alone knows users.
     let slices = ["record", "exchange", "import", "export", "model", "demo", "scope", "device", "cli"];

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crm::rules::Projection;
 use serde_json::value::RawValue;
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{ScopeId, Sequence};
 use uuid::Uuid;
 
@@ -54,7 +55,7 @@ impl Operations {
         );
         push_scopes(json, head.scopes);
         json.push_str(",\"set\":");
-        if projection.is_whole() {
+        if projection.is_whole() || is_seeded(Fault::ShowHiddenFields) {
             json.push_str(body);
         } else {
             let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(body)?;

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
 use sqlx::{FromRow, Row as _, Sqlite, Transaction};
 use sync_protocol::cursor::Cursor;
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{ScopeId, Sequence};
 use uuid::Uuid;
 
@@ -51,6 +52,10 @@ impl Page {
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
+    /// The database has a commit that [`Puller::snapshot`] does not know yet: take a new one and try again. A page cut
+    /// with both would be up to date by its sequences and lack what came into scopes that are as new as they.
+    #[error("the database is ahead of what is known of people and scopes")]
+    SnapshotBehind,
     /// The database does not answer.
     #[error("could not read records")]
     Database(#[from] sqlx::Error),
@@ -110,7 +115,8 @@ const COLUMNS: &str =
 
 impl Puller<'_> {
     /// Cuts the page after `cursor`; without one, the first page of everything. `live_head` is the last sequence that is
-    /// known without asking the database: a device that has it and holds what it held costs no statement.
+    /// known without asking the database, read before [`Puller::snapshot`]: a device that has it and holds what it held
+    /// costs no statement.
     ///
     /// # Errors
     /// [`PullError`].
@@ -122,6 +128,9 @@ impl Puller<'_> {
         let mut tx = db.readers().begin().await?;
         let (head,): (i64,) = sqlx::query_as("SELECT head FROM tenant").fetch_one(&mut *tx).await?;
         let head = head.cast_unsigned();
+        if head > live_head {
+            return Err(PullError::SnapshotBehind);
+        }
         let mut operations = Operations::new();
         let mut cursor = cursor.unwrap_or_else(|| Cursor {
             epoch: self.epoch,
@@ -208,6 +217,9 @@ impl Puller<'_> {
             let arriving: HashSet<ScopeId> = cursor.backfill.iter().map(|(scope, _)| *scope).collect();
             for row in rows {
                 if operations.len() >= self.limit_bytes && operations.count > 0 {
+                    if is_seeded(Fault::DropBackfillMark) {
+                        cursor.backfill.remove(0);
+                    }
                     return Ok(());
                 }
                 let scopes = self.scopes_of(&row, &cursor.scopes);

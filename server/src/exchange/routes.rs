@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,12 +9,13 @@ use sync_protocol::PROTOCOL_VERSION;
 use sync_protocol::cursor::Cursor;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 
-use super::pull::{Page, Puller};
+use super::pull::{Page, PullError, Puller};
 use crate::app::App;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
 use crate::platform::http::problem::{self, ApiError, Kind, NO_DEVICE};
 use crate::record::write::{Author, PushError, WriteError};
+use crate::user::rights::Rights;
 
 const UNSUPPORTED_PROTOCOL: Kind = Kind::new(
     StatusCode::BAD_REQUEST,
@@ -66,22 +69,7 @@ async fn exchange(
     let outcomes = push(&app, &caller, device, &request).await?;
 
     // The push may have changed what its own author may see, so what is held is settled after it.
-    let snapshot = app.live().snapshot();
-    let rights = snapshot
-        .rights_of(caller.user.0)
-        .ok_or_else(|| ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in."))?;
-    let puller = Puller {
-        snapshot: &snapshot,
-        rights: &rights,
-        device: device.num,
-        epoch: app.tenant().epoch,
-        limit_bytes: usize::try_from(request.limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
-    };
-    let head = app.live().head();
-    let page = match cursor {
-        Some(cursor) if request.limit_bytes == 0 => Page::nothing_new(cursor, head),
-        cursor => puller.pull(app.db(), head, cursor).await.map_err(ApiError::internal)?,
-    };
+    let (page, rights) = pull(&app, &caller, device, cursor, request.limit_bytes).await?;
     app.metrics().exchange(page.count as u64, page.operations.len() as u64);
     let sealed = page.cursor.seal(&app.tenant().cursor_key, app.tenant().id);
     if request.limit_bytes > 0 && !page.more {
@@ -97,6 +85,39 @@ async fn exchange(
         head: page.head,
         server_time_ms: app.clock().now_ms(),
     }))
+}
+
+/// The page, and the rights that it was cut for.
+async fn pull(
+    app: &App,
+    caller: &Caller,
+    device: CallerDevice,
+    cursor: Option<Cursor>,
+    limit_bytes: u64,
+) -> Result<(Page, Arc<Rights>), ApiError> {
+    loop {
+        let head = app.live().head();
+        let snapshot = app.live().snapshot();
+        let rights = snapshot
+            .rights_of(caller.user.0)
+            .ok_or_else(|| ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in."))?;
+        let puller = Puller {
+            snapshot: &snapshot,
+            rights: &rights,
+            device: device.num,
+            epoch: app.tenant().epoch,
+            limit_bytes: usize::try_from(limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
+        };
+        let page = match &cursor {
+            Some(cursor) if limit_bytes == 0 => Ok(Page::nothing_new(cursor.clone(), head)),
+            cursor => puller.pull(app.db(), head, (*cursor).clone()).await,
+        };
+        match page {
+            // The commit is about to be made known.
+            Err(PullError::SnapshotBehind) => tokio::task::yield_now().await,
+            page => return Ok((page.map_err(ApiError::internal)?, rights)),
+        }
+    }
 }
 
 /// What can be told to be wrong before anything is looked up.

@@ -6,6 +6,7 @@ use serde_json::Map;
 
 use super::{Answer, Cause, Engine, Work};
 use crate::PROTOCOL_VERSION;
+use crate::fault::{Fault, is_seeded};
 use crate::id::MutationId;
 use crate::store::{Attention, Batch, LayOver, Saved, StoreOp, lost};
 use crate::wire::{ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Verdict};
@@ -110,7 +111,7 @@ pub(super) fn commit(
     if response.more {
         ops.push(StoreOp::Stage { operations, cursor: response.cursor });
     } else {
-        if is_staging {
+        if is_staging && !is_seeded(Fault::ForgetStagedPages) {
             ops.push(StoreOp::ApplyStaged);
         }
         ops.push(StoreOp::Apply { operations });
@@ -126,7 +127,7 @@ pub(super) fn commit(
 fn settle(mutation: &Mutation, outcome: Outcome, now_ms: i64, ops: &mut Vec<StoreOp>) {
     let record = mutation.record;
     let is_done = matches!(outcome.verdict, Verdict::Applied | Verdict::Merged);
-    if is_done || !outcome.server.is_empty() {
+    if (is_done || !outcome.server.is_empty()) && !is_seeded(Fault::SkipOwnChange) {
         ops.push(StoreOp::LayOver(LayOver {
             // What was rejected makes nothing; the server's values are news of a record that is here already.
             kind: if is_done { mutation.kind } else { MutationKind::Update },

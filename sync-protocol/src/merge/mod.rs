@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub use operation::{OperationError, apply_operation};
 
+use crate::fault::{Fault, is_seeded};
 use crate::id::Sequence;
 
 /// How two changes of a field meet.
@@ -85,7 +86,7 @@ impl Decision {
 /// What a device wrote itself is never a conflict to its later writes.
 #[must_use]
 pub fn is_clean(changed: Sequence, changed_by_same_device: bool, base: Sequence) -> bool {
-    changed <= base || changed_by_same_device
+    changed <= base || changed_by_same_device || is_seeded(Fault::TakeEveryBaseForKnown)
 }
 
 /// Decides what becomes of `incoming` (`Null` clears the field) in a field that holds `current`.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{BaseRecord, Batch, LayOver, Position, Store, StoreOp, lay};
+use crate::fault::{Fault, is_seeded};
 use crate::id::{RecordId, Sequence};
 use crate::wire::{FieldOperation, Fields, MutationKind, Operation};
 
@@ -139,6 +140,7 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
             Operation::Delete { id, .. } => store.remove_base(*id)?,
             Operation::Exit { id, .. } => leave(store, *id)?,
             Operation::ScopeAdd { .. } => {}
+            Operation::ScopeDrop { .. } if is_seeded(Fault::KeepDroppedScope) => {}
             Operation::ScopeDrop { scope } => {
                 for id in store.bases_in_scope(*scope)? {
                     if let Some(mut record) = store.base(id)? {

@@ -88,6 +88,20 @@ pub struct Live {
 pub struct Database {
     /// Connections that read.
     pub readers: u32,
+    /// When a commit counts; no setting: only tests that lose power choose another than the default.
+    pub durability: Durability,
+    /// The virtual file system of SQLite that holds the file; no setting: tests of crashes bring one of their own.
+    pub vfs: Option<&'static str>,
+}
+
+/// When a commit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk, whatever becomes of the machine.
+    #[default]
+    Synced,
+    /// When the operating system has it: gone when the machine loses power. For simulations, which lose no power.
+    Handed,
 }
 
 /// Passwords and sessions.
@@ -175,7 +189,11 @@ impl Config {
                 delta_bytes: values.number("live.delta_bytes"),
                 wait: values.seconds("live.wait_secs"),
             },
-            database: Database { readers: values.number("database.readers") },
+            database: Database {
+                readers: values.number("database.readers"),
+                durability: Durability::default(),
+                vfs: None,
+            },
             auth: Auth {
                 session: values.seconds("auth.session_secs"),
                 device_session: values.seconds("auth.device_session_secs"),

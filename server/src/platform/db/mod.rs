@@ -10,6 +10,8 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
+use super::config::{Database, Durability};
+
 /// A write-ahead log that grew past this is copied back into the database file in the background. A copy touches each
 /// changed page once, however often it changed, so a longer log means less to copy; a shorter one means less disk.
 const CHECKPOINT_AFTER_BYTES: u64 = 16 << 20;
@@ -48,15 +50,23 @@ impl Db {
     ///
     /// # Errors
     /// [`OpenError`] names the file and what went wrong with it.
-    pub async fn open(path: &Path, readers: u32) -> Result<Self, OpenError> {
-        let options = SqliteConnectOptions::new()
+    pub async fn open(path: &Path, config: &Database) -> Result<Self, OpenError> {
+        let synchronous = match config.durability {
+            Durability::Synced => SqliteSynchronous::Full,
+            Durability::Handed => SqliteSynchronous::Off,
+        };
+        let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
+            .synchronous(synchronous)
             .journal_mode(SqliteJournalMode::Wal)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
             .pragma("temp_store", "MEMORY")
             .collation("reading_order", dialect::reading_order);
+        if let Some(vfs) = config.vfs {
+            options = options.vfs(vfs);
+        }
         let connect = |source| OpenError::Connect { path: path.display().to_string(), source };
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -66,7 +76,6 @@ impl Db {
             .connect_with(
                 options
                     .clone()
-                    .synchronous(SqliteSynchronous::Full)
                     // Checkpoints run on a connection of their own, so that no commit waits for one.
                     .pragma("wal_autocheckpoint", "0")
                     .pragma("cache_size", "-8192"),
@@ -78,7 +87,7 @@ impl Db {
             .await
             .map_err(|source| OpenError::Migrate { path: path.display().to_string(), source })?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(readers)
+            .max_connections(config.readers)
             .max_lifetime(None)
             .connect_with(options.pragma("query_only", "ON").pragma("cache_size", "-2048"))
             .await

@@ -7,6 +7,7 @@ use crm::Fields;
 use crm::model::Entity;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{RecordId, ScopeId, Sequence};
 use uuid::Uuid;
 
@@ -145,7 +146,7 @@ impl Rows {
             self.entries.push(json!([scope, seq, hex, STANDS]));
         }
         let left = if now.is_some() { LEFT } else { DELETED };
-        for key in old.difference(&new) {
+        for key in old.difference(&new).filter(|_| !is_seeded(Fault::SkipExit)) {
             let scope = self.scope(scopes, *key);
             self.touched.insert(scope);
             self.entries.push(json!([scope, seq, hex, left]));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crm::rules::Gaps;
 use serde_json::{Value, json};
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::MutationId;
 use sync_protocol::wire::{Mutation, Outcome, Verdict};
 
@@ -89,7 +90,12 @@ pub(super) fn admit(unit: &mut Unit, push: &Push) -> Result<Vec<Change>, PushErr
     let last = state.last;
     // What an earlier push of this same commit is about to decide is not decided twice.
     state.last = state.last.max(last_sent);
-    Ok(push.mutations.iter().filter(|mutation| mutation.id > last).map(change_of).collect())
+    Ok(push
+        .mutations
+        .iter()
+        .filter(|mutation| mutation.id > last || is_seeded(Fault::DecideAgain))
+        .map(change_of)
+        .collect())
 }
 
 /// Decides the new mutations; answers all of them, in the order sent.
@@ -110,7 +116,7 @@ pub(super) fn decide(
     }
     unit.in_context(Gaps::Refuse, |context| {
         for (index, mutation) in fresh.iter().enumerate() {
-            if known.contains_key(&mutation.id) {
+            if known.contains_key(&mutation.id) && !is_seeded(Fault::DecideAgain) {
                 continue;
             }
             let members = mutation.group.map_or_else(|| vec![index], |group| groups[&group].clone());
@@ -150,7 +156,7 @@ pub(super) async fn store(unit: &mut Unit) -> Result<(), sqlx::Error> {
     let mut outcomes = Vec::new();
     let mut devices = Vec::new();
     for (num, state) in &mut unit.devices {
-        let made = state.outcomes.range(state.stored + 1..);
+        let made = state.outcomes.range(state.stored + 1..).filter(|_| !is_seeded(Fault::LoseOutcome));
         outcomes.extend(made.map(|(id, outcome)| json!([num, id, json!(outcome).to_string()])));
         if state.is_changed {
             devices.push(json!([num, state.last, state.acknowledged]));

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crm::rules::Gaps;
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{MutationId, Sequence};
 use sync_protocol::wire::{Mutation, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -303,6 +304,11 @@ impl Task {
         }
         unit.persist(&working).await?;
         super::push::store(&mut unit).await?;
+        if is_seeded(Fault::AnswerBeforeCommit) {
+            outcomes.drain(..).for_each(Slot::settle);
+            answers.drain(..).for_each(|answer| answer(None));
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
         self.end(unit, commit).await?;
         for slot in outcomes {
             slot.settle();

@@ -13,6 +13,7 @@ mod working;
 use crm::expr::Variables;
 use crm::model::Entity;
 use crm::rules::Gaps;
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::wire::MutationKind;
 use uuid::Uuid;
 
@@ -86,7 +87,7 @@ pub fn decide_group(
 ) -> Vec<Decision> {
     let mark = working.mark();
     let mut decisions: Vec<Decision> = changes.iter().map(|change| decide(context, working, author, change)).collect();
-    if decisions.iter().any(Decision::is_rejected) {
+    if decisions.iter().any(Decision::is_rejected) && !is_seeded(Fault::ApplyGroupInPart) {
         working.back_to(mark);
         for (decision, change) in decisions.iter_mut().zip(changes).filter(|(decision, _)| !decision.is_rejected()) {
             let seq = working.get(change.record).map_or(0, |record| record.seq);

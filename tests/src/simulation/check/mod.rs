@@ -1,0 +1,172 @@
+//! What must hold: of each answer, of a device at each commit, of everything in the end.
+
+mod effects;
+mod history;
+
+use serde_json::Value;
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Mutation, Operation, Outcome, Verdict};
+
+use super::device::Device;
+use super::oracle::{Oracle, Sight, Viewer};
+use super::tally::Tally;
+use super::world::World;
+
+/// One outcome for each mutation, in order, and the same as ever.
+pub(super) fn outcomes(device: &mut Device, request: &ExchangeRequest, response: &ExchangeResponse, tally: &mut Tally) {
+    let sent: Vec<_> = request.mutations.iter().map(|mutation| mutation.id).collect();
+    let answered: Vec<_> = response.outcomes.iter().map(|outcome| outcome.mutation).collect();
+    assert_eq!(answered, sent, "{device}: left: the outcomes, right: the mutations");
+    for (mutation, outcome) in request.mutations.iter().zip(&response.outcomes) {
+        if let Some((known, said)) = device.answered.get(&mutation.id) {
+            assert_eq!(known, mutation, "{device}: a mutation stays what it was");
+            assert_eq!(said, outcome, "{device}: a retry is answered as before");
+        } else {
+            tally.count(&name_of(outcome));
+            device.answered.insert(mutation.id, (mutation.clone(), outcome.clone()));
+        }
+    }
+}
+
+fn name_of(outcome: &Outcome) -> String {
+    match (outcome.verdict, &outcome.reason) {
+        (Verdict::Applied, _) => "outcome: applied".into(),
+        (Verdict::Merged, _) => "outcome: merged".into(),
+        (Verdict::Deferred, _) => "outcome: deferred".into(),
+        (Verdict::Rejected, Some(reason)) => format!("outcome: rejected, {}", reason.code),
+        (Verdict::Rejected, None) => panic!("a rejection has a reason: {outcome:?}"),
+    }
+}
+
+/// Nothing leaves the server that the device's user may not see at this moment.
+pub(super) fn operations(device: &Device, response: &ExchangeResponse, oracle: &Oracle, tally: &mut Tally) {
+    let operations: Vec<Operation> = serde_json::from_str(response.operations.get()).expect("operations");
+    assert!(!operations.is_empty() || !response.more, "{device}: a page that is not the last says something");
+    let viewer = oracle.viewer(device.user).unwrap_or_else(|| panic!("{device} may not sign in, and is answered"));
+    for operation in &operations {
+        match operation {
+            Operation::Put { partial, .. } => {
+                tally.count(if *partial { "operation: put partial" } else { "operation: put" });
+                is_for(&viewer, operation, oracle);
+            }
+            Operation::Acknowledged { .. } => tally.count("operation: acknowledged"),
+            Operation::Delete { id, .. } => {
+                tally.count("operation: delete");
+                assert!(oracle.record(*id).is_none(), "{device}: {id} is said to be deleted");
+            }
+            Operation::Exit { id, .. } => {
+                tally.count("operation: exit");
+                let stays = oracle.record(*id).is_some_and(|held| !oracle.scopes_of(&viewer, held).is_empty());
+                assert!(!stays, "{device}: {id} is said to have left");
+            }
+            Operation::ScopeAdd { .. } => tally.count("operation: scope_add"),
+            Operation::ScopeDrop { .. } => tally.count("operation: scope_drop"),
+        }
+    }
+}
+
+fn is_for(viewer: &Viewer, operation: &Operation, oracle: &Oracle) {
+    let Operation::Put { entity, id, set, .. } = operation else { return };
+    let held = oracle.record(*id).unwrap_or_else(|| panic!("what is put is there: {operation:?}"));
+    assert_eq!(entity, &held.entity, "{operation:?}");
+    assert!(!oracle.scopes_of(viewer, held).is_empty(), "she may not see {operation:?}");
+    for field in set.keys() {
+        assert!(oracle.shows(viewer, entity, field), "she may not see {field}: {operation:?}");
+    }
+}
+
+/// The device holds what its user saw on the server when the page was cut that completes its checkpoint.
+pub(super) fn holds(device: &Device, sight: &Sight) {
+    let mut expected: std::collections::BTreeMap<_, _> = sight.iter().collect();
+    for (id, base) in device.store.bases().filter(|(_, base)| !base.hidden) {
+        let Some(shown) = expected.remove(&id) else { panic!("{device} still has {id}: {base:?}") };
+        let what = format!("{device}, {} {id}: left: the device, right: the server", shown.entity);
+        assert_eq!(base.entity, shown.entity, "{what}");
+        assert_eq!(base.fields, shown.fields, "{what}");
+        assert_eq!(base.seq, shown.seq, "{what}");
+        assert_eq!(base.scopes, shown.scopes.iter().copied().collect::<Vec<_>>(), "{what}");
+    }
+    assert!(expected.is_empty(), "{device} never got {expected:?}");
+}
+
+/// Every mutation that has a number waits in the outbox or has its outcome; what the person was told is among them.
+pub(super) fn nothing_told_is_lost(device: &Device) {
+    let saved = device.store.saved();
+    let is_answered = |id| device.answered.get(&id).is_some_and(|(_, said)| said.verdict != Verdict::Deferred);
+    for id in 1..=saved.position.last_mutation {
+        let waits = saved.outbox.iter().find(|mutation| mutation.id == id);
+        assert!(waits.is_some() || is_answered(id), "{device}: mutation {id} is lost");
+        if let (Some(told), Some(waits)) = (device.told.get(&id), waits) {
+            assert_eq!(told, waits, "{device}: left: what the person was told, right: what waits");
+        }
+    }
+    let last_told = device.told.keys().next_back().copied().unwrap_or(0);
+    assert!(last_told <= saved.position.last_mutation, "{device}: mutation {last_told} was told and is not there");
+}
+
+/// Every device holds what its user may see, and waits for nothing.
+pub(super) fn every_device_is_in_step(world: &World) {
+    let oracle = Oracle::read(&world.office);
+    for device in &world.devices {
+        is_in_step(device, &oracle);
+    }
+}
+
+/// What must hold when all is quiet.
+pub(super) fn in_the_end(world: &World) {
+    every_device_is_in_step(world);
+    let oracle = Oracle::read(&world.office);
+    effects::were_done_once(world, &oracle);
+    history::tells_of_no_blind_overwriting(world, &oracle);
+    no_link_leads_nowhere(&oracle);
+}
+
+fn is_in_step(device: &Device, oracle: &Oracle) {
+    let saved = device.store.saved();
+    assert!(saved.outbox.is_empty(), "{device} still waits: {:?}", saved.outbox);
+    assert!(saved.position.staged_cursor.is_none(), "{device} is in the middle of a run");
+    assert_eq!(saved.position.resets, 0, "{device} had to start over");
+    if let Some((id, base)) = device.store.bases().find(|(_, base)| base.hidden) {
+        panic!("{device} hides {id} for nothing: {base:?}");
+    }
+    holds(device, &oracle.sight(device.user));
+    device.check_file();
+    assert_eq!(device.engine.saved(), &saved, "{device}: left: what the engine knows, right: what is stored");
+    for attention in &saved.attention {
+        assert_ne!(attention.outcome.verdict, Verdict::Applied, "{device}: {attention:?}");
+    }
+    for (id, mutation) in &device.told {
+        let (sent, _) = device.answered.get(id).unwrap_or_else(|| panic!("{device}: {id} was never answered"));
+        assert_eq!(sent, mutation, "{device}: left: what was sent, right: what the person was told");
+    }
+}
+
+fn no_link_leads_nowhere(oracle: &Oracle) {
+    use crm::model::FieldKind;
+    for record in oracle.records() {
+        let entity = oracle.model().entity(&record.entity).expect("a known entity");
+        for (name, value) in &record.fields {
+            let field = entity.field(name).expect("a known field");
+            let targets: Vec<&Value> = match (&field.kind, value) {
+                (FieldKind::Link { .. }, Value::Object(link)) => vec![&link["id"]],
+                (FieldKind::Link { .. }, id) => vec![id],
+                (FieldKind::Links { .. }, Value::Array(ids)) => ids.iter().collect(),
+                _ => vec![],
+            };
+            for target in targets {
+                let id = serde_json::from_value(target.clone()).expect("an id");
+                assert!(oracle.record(id).is_some(), "{} {}: {name} leads to {target}", record.entity, record.id);
+            }
+        }
+    }
+}
+
+/// Whether the mutation changed anything.
+fn is_done(outcome: &Outcome) -> bool {
+    matches!(outcome.verdict, Verdict::Applied | Verdict::Merged)
+}
+
+/// What every device sent and was told, in order.
+fn answered(world: &World) -> impl Iterator<Item = (&Device, &Mutation, &Outcome)> {
+    let of_device = |device| Device::answers(device).map(move |(mutation, outcome)| (device, mutation, outcome));
+    world.devices.iter().flat_map(of_device)
+}

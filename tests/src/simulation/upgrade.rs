@@ -1,0 +1,139 @@
+//! The model changes while its clients are in the field.
+
+use proptest::prelude::*;
+
+/// An overlay, laid or replaced: its name and how far it goes. The server refuses one that would take something away.
+#[derive(Clone, Copy, Debug)]
+pub enum Upgrade {
+    /// More fields.
+    Fields(u8),
+    /// Stricter and laxer rules.
+    Rules(u8),
+    /// What roles may see and do.
+    Rights(u8),
+}
+
+/// What every tenant here starts with: classes of fields that the core model does not use.
+pub(super) const BASICS: &str = "
+entity: account
+fields:
+  visits: {type: integer, merge: counter, labels: {es: Visitas, en: Visits}}
+  record_order: {type: integer, merge: max, labels: {es: Mayor pedido, en: Largest order}}
+  first_order: {type: integer, merge: min, labels: {es: Menor pedido, en: Smallest order}}
+";
+
+const FIELDS: [&str; 3] = [
+    "
+entity: account
+fields:
+  region: {type: text, search: true, labels: {es: Ruta, en: Route}}
+",
+    "
+entity: account
+fields:
+  region: {type: text, search: true, labels: {es: Ruta, en: Route}}
+  secret: {type: text, level: 1, labels: {es: Secreto, en: Secret}}
+",
+    "
+entity: account
+fields:
+  region: {type: text, search: true, labels: {es: Ruta, en: Route}}
+  secret: {type: text, level: 1, labels: {es: Secreto, en: Secret}}
+---
+entity: opportunity
+fields:
+  region: {type: text, search: true, labels: {es: Ruta, en: Route}}
+pipelines:
+  sales:
+    - {key: engaging, kind: open, probability: 30, category: pipeline, after: prospecting, labels: {es: En conversación, en: Engaging}}
+",
+];
+
+const RULES: [&str; 3] = [
+    "
+entity: opportunity
+rules:
+  - id: small_deals
+    valid_if: \"amount <= 600000\"
+    message: {es: Demasiado grande., en: Too large.}
+",
+    "
+entity: opportunity
+rules:
+  - id: small_deals
+    valid_if: \"amount <= 3000\"
+    message: {es: Demasiado grande., en: Too large.}
+---
+entity: account
+fields:
+  notes: {required_if: \"status == 'blocked'\"}
+",
+    "
+entity: account
+fields:
+  website: {merge: guarded}
+",
+];
+
+const RIGHTS: [&str; 4] = [
+    "
+entity: account
+permissions:
+  sales_rep: {create: true, read: team, update: own}
+",
+    "
+entity: account
+permissions:
+  sales_rep: {create: true, read: own, update: own}
+---
+entity: opportunity
+permissions:
+  sales_rep: {create: false, read: own, update: own}
+  sales_manager: {create: true, read: team, update: team, levels: [0, 1]}
+",
+    "
+entity: opportunity
+permissions:
+  sales_manager: {create: true, read: territory, update: team, delete: team, levels: [0]}
+---
+entity: activity
+permissions:
+  sales_rep: {read: none}
+",
+    "
+entity: account
+permissions:
+  sales_rep: {create: true, read: team, update: own, fields: [name, status, owner, team, territory, tags, visits]}
+",
+];
+
+impl Upgrade {
+    /// The overlay's name and text.
+    #[must_use]
+    pub fn layer(self) -> (&'static str, &'static str) {
+        let nth = |texts: &[&'static str], n: u8| texts[usize::from(n) % texts.len()];
+        match self {
+            Self::Fields(n) => ("fields", nth(&FIELDS, n)),
+            Self::Rules(n) => ("rules", nth(&RULES, n)),
+            Self::Rights(n) => ("rights", nth(&RIGHTS, n)),
+        }
+    }
+
+    /// Its name in the tally.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fields(_) => "model: more fields",
+            Self::Rules(_) => "model: other rules",
+            Self::Rights(_) => "model: other rights of a role",
+        }
+    }
+}
+
+pub(super) fn any_upgrade() -> impl Strategy<Value = Upgrade> {
+    prop_oneof![
+        (0..3_u8).prop_map(Upgrade::Fields),
+        (0..3_u8).prop_map(Upgrade::Rules),
+        (0..4_u8).prop_map(Upgrade::Rights),
+    ]
+}

@@ -1,0 +1,432 @@
+//! Everything under one roof: a tenant's server, its devices and what is on its way between them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher as _;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use cartera_server::record::write::Decision;
+use sync_protocol::engine::{CommitFailure, Draft, Edit, Effect, Input};
+use sync_protocol::id::RecordId;
+use sync_protocol::store::{Batch, StoreOp};
+use sync_protocol::wire::ExchangeRequest;
+
+use super::change::{Author, Change, EDITED, Intent};
+use super::check;
+use super::device::Device;
+use super::fault::{Fault, Moment};
+use super::line::Late;
+use super::moves::Move;
+use super::office::Office;
+use super::oracle::Sight;
+use super::story::{Carrier, Step, Story};
+use super::tally::Tally;
+
+/// More than any device needs to come in step.
+const MOST_ROUNDS: usize = 200;
+
+/// A tenant.
+pub struct World {
+    /// The server.
+    pub office: Office,
+    /// The devices.
+    pub devices: Vec<Device>,
+    /// What happened.
+    pub tally: Tally,
+    /// All that the server ever answered, so that two runs can be compared.
+    pub(super) trace: DefaultHasher,
+    pub(super) late: Vec<Late>,
+    /// What a device is to hold at a cursor.
+    pub(super) sights: HashMap<String, Sight>,
+    /// What was written on the server itself.
+    pub(super) written: Vec<Intent>,
+    /// The step under way.
+    now: usize,
+}
+
+impl World {
+    /// A tenant on its first morning, with these devices.
+    pub async fn new(seed: u64, carriers: &[Carrier]) -> Self {
+        let office = Office::open(seed).await;
+        let mut world = Self {
+            office,
+            devices: vec![],
+            tally: Tally::default(),
+            trace: DefaultHasher::new(),
+            late: vec![],
+            sights: HashMap::new(),
+            written: vec![],
+            now: 0,
+        };
+        for carrier in carriers {
+            let user = world.office.staff.users[usize::from(carrier.user) % world.office.staff.users.len()];
+            let seat = world.office.enrol(user).await;
+            world.devices.push(Device::new(user, seat, carrier.skew_ms, carrier.has_file));
+            if carrier.has_file {
+                world.tally.count("device: keeps a file");
+            }
+            if carrier.skew_ms.abs() > 365 * 86_400_000 {
+                world.tally.count("time: clock two years off");
+            }
+        }
+        world
+    }
+
+    /// Plays a story to its end, until all is quiet, and checks what must hold then. Returns a digest of all that the
+    /// server said.
+    pub async fn play(story: &Story) -> (Tally, u64) {
+        let mut world = Self::new(story.seed, &story.carriers).await;
+        for (now, step) in story.steps.iter().enumerate() {
+            world.now = now;
+            world.tally.count("steps");
+            world.take_step(step).await;
+        }
+        world.now = story.steps.len();
+        world.settle().await;
+        check::in_the_end(&world);
+        (world.tally, world.trace.finish())
+    }
+
+    async fn take_step(&mut self, step: &Step) {
+        let count = self.devices.len();
+        let nth = |device: u8| usize::from(device) % count;
+        match step {
+            Step::Edit { device, changes } => self.edit(nth(*device), changes),
+            Step::Dismiss { device } => self.dismiss(nth(*device)),
+            Step::Elsewhere(changes) => {
+                self.tally.count("server: writes itself");
+                let intents = self.intents_elsewhere(changes);
+                let decisions = self.office.write(intents.clone()).await;
+                self.note(intents, &decisions);
+            }
+            Step::Bulk(changes) => {
+                self.tally.count("server: writes in bulk");
+                let intents = self.intents_elsewhere(changes);
+                let decisions = self.office.bulk(intents.clone()).await;
+                self.note(intents, &decisions);
+            }
+            Step::Move(moved) => {
+                self.tally.count(moved.name());
+                self.office.reorganise(*moved).await;
+            }
+            Step::Upgrade(upgrade) => {
+                let taken = self.office.upgrade(*upgrade).await;
+                self.tally.count(if taken { upgrade.name() } else { "model: refused" });
+            }
+            Step::Run { device, effects, page, fault } => {
+                let at = nth(*device);
+                self.devices[at].page_bytes = u64::from(*page);
+                self.run(at, usize::from(*effects), *fault).await;
+            }
+            Step::Together { devices: (one, other), page, change } => {
+                self.together([nth(*one), nth(*other)], u64::from(*page), change).await;
+            }
+            Step::Crash { device, moment } => self.crash(nth(*device), *moment).await,
+            Step::FailCommit { device } => self.devices[nth(*device)].fails_commit = true,
+            Step::Network { device, is_there } => self.network(nth(*device), *is_there),
+            Step::Arrive(n) => self.arrive(usize::from(*n)).await,
+            Step::Wait { seconds } => {
+                self.tally.count("time: passes");
+                self.office.wait_ms(i64::from(*seconds) * 1_000);
+                (0..count).for_each(|at| self.give(at, Input::Tick));
+            }
+            Step::Restart => {
+                self.tally.count("server: restarts");
+                self.office.restart().await;
+            }
+        }
+    }
+
+    fn give(&mut self, at: usize, input: Input) {
+        self.devices[at].give(self.office.now_ms(), input);
+    }
+
+    /// A person changes something of what she sees here.
+    fn edit(&mut self, at: usize, changes: &[Change]) {
+        let device = &self.devices[at];
+        let views = EDITED.iter().flat_map(|entity| device.store.views(entity));
+        let mut sees: Vec<(RecordId, String)> = views.map(|view| (view.id, view.entity)).collect();
+        sees.sort_unstable();
+        let now_ms = self.office.now_ms() + device.skew_ms;
+        let mut drafts = Vec::new();
+        for (n, change) in changes.iter().enumerate() {
+            let new_id = || self.office.new_id();
+            let mark = format!("{}.{n}", self.now);
+            let author = Author { sees: sees.clone(), staff: &self.office.staff, new_id: &new_id, now_ms, mark };
+            for intent in author.intents(change) {
+                self.tally.count(intent.name());
+                let Intent { kind, entity, record, set, ops } = intent;
+                let base = device.store.view(record).map_or(0, |view| view.base);
+                drafts.push(Draft { kind, entity, record, base, set, ops, at_ms: now_ms });
+            }
+        }
+        if drafts.is_empty() {
+            return;
+        }
+        if drafts.len() > 1 {
+            self.tally.count("edit: group");
+        }
+        let device = &mut self.devices[at];
+        device.tickets += 1;
+        let ticket = device.tickets;
+        self.give(at, Input::Edit(Edit { ticket, drafts }));
+    }
+
+    fn dismiss(&mut self, at: usize) {
+        if let Some(attention) = self.devices[at].store.saved().attention.first() {
+            self.give(at, Input::Dismiss { mutation: attention.mutation.id });
+        }
+    }
+
+    fn intents_elsewhere(&self, changes: &[Change]) -> Vec<Intent> {
+        self.office.wait_ms(1_000);
+        let sees: Vec<(RecordId, String)> =
+            self.office.records().into_iter().map(|held| (held.id, held.entity)).collect();
+        let new_id = || self.office.new_id();
+        let intents = changes.iter().enumerate().flat_map(|(n, change)| {
+            let now_ms = self.office.now_ms();
+            let mark = format!("{}.{n} elsewhere", self.now);
+            Author { sees: sees.clone(), staff: &self.office.staff, new_id: &new_id, now_ms, mark }.intents(change)
+        });
+        intents.collect()
+    }
+
+    /// Remembers what was done of it.
+    fn note(&mut self, intents: Vec<Intent>, decisions: &[Decision]) {
+        let done = intents.into_iter().zip(decisions).filter(|(_, decision)| !decision.is_rejected());
+        self.written.extend(done.map(|(intent, _)| intent));
+    }
+
+    fn network(&mut self, at: usize, is_there: bool) {
+        self.devices[at].is_online = is_there;
+        if !is_there {
+            self.tally.count("device: offline");
+        }
+        self.give(at, if is_there { Input::Online } else { Input::Offline });
+    }
+
+    /// Asks for an exchange and carries out so many effects; the exchange with the fault's number goes wrong.
+    pub async fn run(&mut self, at: usize, effects: usize, fault: Option<(u8, Fault)>) {
+        self.give(at, Input::SyncRequested);
+        let mut sent = 0;
+        for _ in 0..effects {
+            let Some(effect) = self.devices[at].effects.pop_front() else { return };
+            let is_exchange = matches!(effect, Effect::Send { .. });
+            let fault = fault.filter(|(nth, _)| is_exchange && *nth == sent).map(|(_, fault)| fault);
+            sent += u8::from(is_exchange);
+            if let Some(input) = self.carry_out(at, effect, fault).await {
+                self.give(at, input);
+            }
+        }
+    }
+
+    /// Carries out an effect; what the engine is to hear of it, it has not heard yet.
+    async fn carry_out(&mut self, at: usize, effect: Effect, fault: Option<Fault>) -> Option<Input> {
+        match effect {
+            Effect::Commit { commit, batch } => Some(self.commit(at, commit, &batch)),
+            Effect::Send { exchange, request } => {
+                Some(Input::Answered { exchange, answer: self.exchange(at, request, fault).await })
+            }
+            Effect::FetchModel { hash } => Some(self.fetch_model(at, hash).await),
+            Effect::WakeAt { at_ms } => {
+                self.devices[at].wake_at_ms = Some(at_ms);
+                None
+            }
+            Effect::Saved { mutations, .. } => {
+                let device = &mut self.devices[at];
+                let outbox = device.store.saved().outbox;
+                for id in mutations {
+                    let saved = outbox.iter().find(|mutation| mutation.id == id).cloned();
+                    device.told.insert(id, saved.unwrap_or_else(|| panic!("{device}: {id} was said to be saved")));
+                }
+                None
+            }
+            Effect::NotSaved { .. } => {
+                self.tally.count("edit: not saved");
+                None
+            }
+            Effect::State(_) => None,
+        }
+    }
+
+    fn commit(&mut self, at: usize, commit: u64, batch: &Batch) -> Input {
+        let device = &mut self.devices[at];
+        if device.keep(batch).is_err() {
+            self.tally.count("device: commit fails");
+            return Input::CommitFailed { commit, failure: CommitFailure::Storage };
+        }
+        check::nothing_told_is_lost(device);
+        let checkpoint = batch.ops.iter().find_map(|op| match op {
+            StoreOp::Checkpoint { cursor, .. } => Some(cursor),
+            _ => None,
+        });
+        if let Some(sight) = checkpoint.and_then(|cursor| self.sights.get(cursor)) {
+            self.tally.count("checkpoints");
+            check::holds(device, sight);
+            device.check_file();
+        }
+        Input::Committed { commit }
+    }
+
+    async fn fetch_model(&mut self, at: usize, hash: String) -> Input {
+        self.tally.count("device: fetches a model");
+        let token = format!("Bearer {}", self.devices[at].token);
+        let get = Request::builder().uri(format!("/sync/v1/model/{hash}")).header(header::AUTHORIZATION, token);
+        let reply = self.office.ask(get.body(Body::empty()).expect("a request")).await;
+        match reply.status {
+            StatusCode::OK => Input::ModelStored { hash },
+            // Another model is in force since, or she may not sign in.
+            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Input::ModelFailed,
+            status => panic!("model {hash}: {status}"),
+        }
+    }
+
+    async fn crash(&mut self, at: usize, moment: Moment) {
+        let next = self.devices[at].effects.pop_front();
+        let around = match (&next, moment) {
+            (Some(Effect::Commit { .. }), Moment::BeforeEffect) => "device: dies before a commit",
+            (Some(Effect::Commit { .. }), Moment::AfterEffect) => "device: dies after a commit",
+            (Some(Effect::Send { .. }), Moment::BeforeEffect) => "device: dies before a request",
+            (Some(Effect::Send { .. }), Moment::AfterEffect) => "device: dies after a request",
+            _ => "device: dies idle",
+        };
+        self.tally.count(around);
+        if let (Some(effect), Moment::AfterEffect) = (next, moment) {
+            // It was carried out, and nobody is left to hear of it.
+            drop(self.carry_out(at, effect, None).await);
+        }
+        let now_ms = self.office.now_ms();
+        self.devices[at].restart(now_ms);
+    }
+
+    /// Carries out effects up to the next exchange.
+    async fn up_to_exchange(&mut self, at: usize) -> Option<(u64, ExchangeRequest)> {
+        self.give(at, Input::SyncRequested);
+        while let Some(effect) = self.devices[at].effects.pop_front() {
+            if let Effect::Send { exchange, mut request } = effect {
+                request.limit_bytes = self.devices[at].page_bytes;
+                return Some((exchange, request));
+            }
+            if let Some(input) = self.carry_out(at, effect, None).await {
+                self.give(at, input);
+            }
+        }
+        None
+    }
+
+    /// Two devices and the server itself write into one commit.
+    async fn together(&mut self, pair: [usize; 2], page: u64, change: &Change) {
+        let mut waiting = Vec::new();
+        for at in pair {
+            self.devices[at].page_bytes = page;
+            if let Some((exchange, request)) = self.up_to_exchange(at).await {
+                waiting.push((at, exchange, request));
+            }
+        }
+        if waiting.len() < 2 || waiting.iter().any(|(_, _, request)| request.mutations.is_empty()) {
+            // Who pushes nothing does not wait for the commit: how that ends, chance decides, and stories have none.
+            for (at, exchange, request) in waiting {
+                let answer = self.exchange(at, request, None).await;
+                self.give(at, Input::Answered { exchange, answer });
+            }
+            return;
+        }
+        self.tally.count("network: two devices in one commit");
+        let intents = self.intents_elsewhere(std::slice::from_ref(change));
+        self.at_once(waiting, intents, false).await;
+    }
+
+    /// Each device exchanges once while somebody writes on the server: its page is asked for before the commit and read
+    /// after it.
+    pub async fn sync_while(&mut self, devices: &[usize], intents: Vec<Intent>) {
+        let mut waiting = Vec::new();
+        for at in devices {
+            if let Some((exchange, request)) = self.up_to_exchange(*at).await {
+                waiting.push((*at, exchange, request));
+            }
+        }
+        self.at_once(waiting, intents, true).await;
+        for at in devices {
+            while let Some(effect) = self.devices[*at].effects.pop_front() {
+                if matches!(effect, Effect::Send { .. }) {
+                    self.devices[*at].effects.push_front(effect);
+                    break;
+                }
+                if let Some(input) = self.carry_out(*at, effect, None).await {
+                    self.give(*at, input);
+                }
+            }
+        }
+    }
+
+    async fn at_once(&mut self, waiting: Vec<(usize, u64, ExchangeRequest)>, intents: Vec<Intent>, reads_later: bool) {
+        let (given, exchanges): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|(at, exchange, request)| ((at, exchange), (at, request))).unzip();
+        let readers = if reads_later { self.office.hold_readers().await } else { vec![] };
+        let (answers, decisions) = self.serve_together(&exchanges, intents.clone(), readers).await;
+        self.note(intents, &decisions);
+        for ((at, exchange), answer) in given.into_iter().zip(answers) {
+            self.give(at, Input::Answered { exchange, answer });
+        }
+    }
+
+    /// Every device holds what its user may see now.
+    pub fn check_devices(&self) {
+        check::every_device_is_in_step(self);
+    }
+
+    /// Nothing goes wrong any more, everybody may sign in, and every device exchanges until it is in step.
+    pub async fn settle(&mut self) {
+        while !self.late.is_empty() {
+            self.arrive(0).await;
+        }
+        for user in 0..self.office.staff.users.len() {
+            let user = u8::try_from(user).expect("few users");
+            self.office.reorganise(Move::Signs { user, may: true }).await;
+        }
+        // Twice: what the last devices say is news to the first ones.
+        for _ in 0..2 {
+            for at in 0..self.devices.len() {
+                self.bring_in_step(at).await;
+            }
+        }
+    }
+
+    /// Lets a device exchange until there is nothing left to say on either side.
+    pub async fn bring_in_step(&mut self, at: usize) {
+        self.devices[at].page_bytes = 1 << 20;
+        self.devices[at].fails_commit = false;
+        self.devices[at].is_online = true;
+        self.give(at, Input::Online);
+        for _ in 0..MOST_ROUNDS {
+            self.run(at, usize::MAX, None).await;
+            let saved = self.devices[at].store.saved();
+            if saved.outbox.is_empty() && saved.position.staged_cursor.is_none() && self.devices[at].effects.is_empty()
+            {
+                return;
+            }
+            self.office.wait_ms(10_000);
+        }
+        panic!("{} does not come in step: {:?}", self.devices[at], self.devices[at].engine.state());
+    }
+
+    /// Exchanges at most so many times, with pages of at most so many bytes.
+    pub async fn sync(&mut self, at: usize, exchanges: usize, page_bytes: u64) {
+        self.devices[at].page_bytes = page_bytes;
+        self.give(at, Input::SyncRequested);
+        let mut left = exchanges;
+        while let Some(effect) = self.devices[at].effects.pop_front() {
+            if matches!(effect, Effect::Send { .. }) {
+                if left == 0 {
+                    self.devices[at].effects.push_front(effect);
+                    return;
+                }
+                left -= 1;
+            }
+            if let Some(input) = self.carry_out(at, effect, None).await {
+                self.give(at, input);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Power cuts: whatever was acknowledged is there when the power is back, and the database is whole.
+//!
+//! `kill -9` alone does not show that: the operating system keeps what a dead process wrote. So the server of this test
+//! writes to a disk that forgets whatever was not synced; and where commits are not synced, the test notices.
+
+#![expect(clippy::print_stdout, reason = "with --nocapture it tells what was lost without syncing")]
+
+mod chance;
+mod disk;
+mod writers;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cartera_server::app::App;
+use cartera_server::platform::clock::ManualClock;
+use cartera_server::platform::config::{Config, Durability};
+use cartera_server::platform::entropy::SeededEntropy;
+use chance::Chance;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use writers::{Acknowledged, Writers, push, what_is_lost};
+
+const POWER_CUTS: u64 = 100;
+const NOW_MS: i64 = 1_795_330_800_000;
+
+async fn start(folder: &Path, durability: Durability, seed: u64) -> Result<App, String> {
+    let mut config = Config::with_data_dir(folder);
+    config.database.readers = 2;
+    config.database.vfs = Some(disk::NAME);
+    config.database.durability = durability;
+    let (clock, entropy) = (Arc::new(ManualClock::at(NOW_MS)), Arc::new(SeededEntropy::new(seed)));
+    App::open(config, clock, entropy).await.map_err(|error| format!("the server does not start: {error:#}"))
+}
+
+/// Writers push until the power goes at some moment; returns what the disk holds then, and what they had been told.
+async fn work_until_dark(app: &App, folder: &Path, chance: &mut Chance) -> (TempDir, Vec<Acknowledged>) {
+    let writers = Writers::start(app).await;
+    let enough = usize::try_from(chance.below(120)).expect("few");
+    let copies_log = chance.below(3) == 0;
+    while writers.count() < enough {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    if copies_log {
+        // The log goes into the database file in the middle of it all.
+        let copy = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(app.db().readers()).await;
+        copy.expect("the log can be copied");
+    }
+    // Some moment within a commit or two.
+    tokio::time::sleep(Duration::from_micros(chance.below(6_000))).await;
+    // First what they know, then the dark: what they hear afterwards they need not find again.
+    let told = writers.acknowledged();
+    let found = disk::lose_power(folder, chance);
+    writers.stop().await;
+    (found, told)
+}
+
+/// So many power cuts, one after the other on what the last one left; what was wrong after one of them.
+async fn cut_power(times: u64, durability: Durability) -> Result<usize, String> {
+    disk::plug_in();
+    let mut folder = TempDir::new().expect("a temporary folder");
+    let mut told: Vec<Acknowledged> = Vec::new();
+    for cut in 0..times {
+        let mut chance = Chance::new(cut + 1);
+        let app = start(folder.path(), durability, cut).await?;
+        if let Some((device, ..)) = told.last().cloned() {
+            let sent = told.iter().filter(|(own, ..)| *own == device);
+            let (mutations, outcomes): (Vec<_>, Vec<_>) =
+                sent.map(|(_, one, other)| (one.clone(), other.clone())).unzip();
+            let again = push(&app, device, mutations).await;
+            if again != Some(outcomes) {
+                return Err(format!("after cut {cut}: a retry is answered otherwise: {again:?}"));
+            }
+        }
+        let (found, more) = work_until_dark(&app, folder.path(), &mut chance).await;
+        told.extend(more);
+        app.close().await;
+        folder = found;
+        let database = Connection::open(folder.path().join("cartera.db")).map_err(|error| error.to_string())?;
+        what_is_lost(&database, &told).map_err(|lost| format!("after cut {cut}: {lost}"))?;
+    }
+    Ok(told.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_power_cuts() {
+    let told = cut_power(POWER_CUTS, Durability::Synced).await.unwrap_or_else(|lost| panic!("{lost}"));
+    assert!(told > 1_000, "hardly anything was written: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_syncing_it_does_not_and_the_test_notices() {
+    match cut_power(POWER_CUTS, Durability::Handed).await {
+        Ok(told) => {
+            panic!("without syncing, {told} mutations survived {POWER_CUTS} power cuts: the disk loses nothing")
+        }
+        Err(lost) => println!("noticed {lost}"),
+    }
+}
