@@ -6,6 +6,7 @@ use axum::{Extension, Router};
 use crm::model::Model;
 use tokio::sync::watch;
 
+use crate::exchange::FirstSyncs;
 use crate::live::{Live, Snapshot};
 use crate::live_feed::{self, LiveFeed};
 use crate::platform::auth::{Auth, LocalOperator};
@@ -34,6 +35,7 @@ struct Inner {
     db: Db,
     live: Arc<Live>,
     live_feed: LiveFeed,
+    first_syncs: FirstSyncs,
     writer: Writer,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
@@ -58,11 +60,15 @@ impl App {
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
         let metrics = Metrics::new();
-        let writer = Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone()).await?;
+        let queue_bytes = config.limits.writer_queue_bytes;
+        let writer =
+            Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone(), queue_bytes)
+                .await?;
+        let first_syncs = FirstSyncs::new(&config, metrics.clone());
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
-        let inner = Inner { config, db, live, live_feed, writer, tenant, clock, entropy, metrics, auth };
+        let inner = Inner { config, db, live, live_feed, first_syncs, writer, tenant, clock, entropy, metrics, auth };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -126,6 +132,12 @@ impl App {
     #[must_use]
     pub fn live_feed(&self) -> &LiveFeed {
         &self.inner.live_feed
+    }
+
+    /// The lane of devices that do not have anything yet.
+    #[must_use]
+    pub fn first_syncs(&self) -> &FirstSyncs {
+        &self.inner.first_syncs
     }
 
     /// The model in force, with entity codes and role views.

@@ -1,8 +1,10 @@
 //! Push and pull in one round trip: `POST /sync/v1/exchange`.
 
+mod first_syncs;
 mod operation;
 mod pull;
 mod routes;
 
+pub use first_syncs::{FirstSyncs, Place};
 pub use pull::{Page, PullError, Puller};
 pub use routes::{Described, routes};

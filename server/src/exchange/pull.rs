@@ -132,15 +132,7 @@ impl Puller<'_> {
             return Err(PullError::SnapshotBehind);
         }
         let mut operations = Operations::new();
-        let mut cursor = cursor.unwrap_or_else(|| Cursor {
-            epoch: self.epoch,
-            seq: head,
-            from: 0,
-            scopes: Vec::new(),
-            backfill: Vec::new(),
-            first_sync: true,
-            view: self.rights.view.hidden,
-        });
+        let mut cursor = cursor.unwrap_or_else(|| self.beginning(head));
         self.follow_view(&mut cursor, &mut operations);
         self.follow_scopes(&mut cursor, &held, &mut operations);
         self.backfill(&mut tx, &mut cursor, &mut operations).await?;
@@ -153,6 +145,26 @@ impl Puller<'_> {
             cursor.from = cursor.seq;
         }
         Ok(Page { count: operations.count, operations: operations.finish(), cursor, more, head })
+    }
+
+    /// A page without operations, for a device that has to come again for them.
+    #[must_use]
+    pub fn nothing_yet(&self, head: Sequence, cursor: Option<Cursor>) -> Page {
+        let cursor = cursor.unwrap_or_else(|| self.beginning(head));
+        Page { operations: "[]".into(), count: 0, cursor, more: true, head }
+    }
+
+    /// Where a device begins that has nothing.
+    fn beginning(&self, head: Sequence) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            seq: head,
+            from: 0,
+            scopes: Vec::new(),
+            backfill: Vec::new(),
+            first_sync: true,
+            view: self.rights.view.hidden,
+        }
     }
 
     fn is_idle(&self, cursor: &Cursor, held: &[ScopeId], head: Sequence) -> bool {

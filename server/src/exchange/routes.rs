@@ -1,14 +1,17 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::value::RawValue;
 use sync_protocol::PROTOCOL_VERSION;
 use sync_protocol::cursor::Cursor;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 
+use super::first_syncs::Place;
 use super::pull::{Page, PullError, Puller};
 use crate::app::App;
 use crate::platform::auth::{Caller, CallerDevice};
@@ -38,6 +41,9 @@ const ACKNOWLEDGED_AHEAD: Kind = Kind::new(
 /// The most bytes of operations that one answer carries, whatever the device asks for.
 const MAX_PAGE_BYTES: u64 = 4 << 20;
 
+/// Who is turned away because too much waits comes back after this and up to twice as long.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
 /// The routes of this slice.
 pub fn routes() -> Router<App> {
     Router::new().route("/sync/v1/exchange", post(exchange))
@@ -61,7 +67,7 @@ async fn exchange(
     State(app): State<App>,
     caller: Caller,
     JsonBody(request): JsonBody<ExchangeRequest>,
-) -> Result<axum::Json<ExchangeResponse>, ApiError> {
+) -> Result<Response, ApiError> {
     let device = caller.expect_device()?;
     check_form(&request)?;
     let cursor = request.cursor.as_deref().map(|text| open_cursor(&app, text)).transpose()?;
@@ -69,13 +75,14 @@ async fn exchange(
     let outcomes = push(&app, &caller, device, &request).await?;
 
     // The push may have changed what its own author may see, so what is held is settled after it.
-    let (page, rights) = pull(&app, &caller, device, cursor, request.limit_bytes).await?;
+    let turn = turn(&app, cursor.as_ref(), &request, !outcomes.is_empty()).await?;
+    let (page, rights) = pull(&app, &caller, device, cursor, request.limit_bytes, &turn).await?;
     app.metrics().exchange(page.count as u64, page.operations.len() as u64);
     let sealed = page.cursor.seal(&app.tenant().cursor_key, app.tenant().id);
     if request.limit_bytes > 0 && !page.more {
         exchanging.ends_at(&page.cursor, &sealed);
     }
-    Ok(axum::Json(ExchangeResponse {
+    let answer = axum::Json(ExchangeResponse {
         protocol: PROTOCOL_VERSION,
         model: rights.view.model.hash.clone(),
         outcomes,
@@ -84,7 +91,43 @@ async fn exchange(
         more: page.more,
         head: page.head,
         server_time_ms: app.clock().now_ms(),
-    }))
+    });
+    let response = answer.into_response();
+    Ok(match turn {
+        Turn::OfFirstSync(place) => response.map(|body| place.keep_until_sent(body)),
+        Turn::Now | Turn::Later => response,
+    })
+}
+
+/// When a page may be cut.
+enum Turn {
+    Now,
+    /// As one of the first syncs under way.
+    OfFirstSync(Place),
+    /// With the next exchange.
+    Later,
+}
+
+async fn turn(
+    app: &App,
+    cursor: Option<&Cursor>,
+    request: &ExchangeRequest,
+    has_outcomes: bool,
+) -> Result<Turn, ApiError> {
+    if !is_arriving(cursor) || (request.limit_bytes == 0 && cursor.is_some()) {
+        return Ok(Turn::Now);
+    }
+    match app.first_syncs().enter().await {
+        Ok(place) => Ok(Turn::OfFirstSync(place)),
+        // What was pushed is done, and has to be told: the page waits for the next exchange.
+        Err(_) if has_outcomes => Ok(Turn::Later),
+        Err(error) => Err(error.retry_after(app.entropy().spread(BUSY_RETRY))),
+    }
+}
+
+/// Whether a device is still getting what it does not have at all, which is much; whoever has it is told changes only.
+fn is_arriving(cursor: Option<&Cursor>) -> bool {
+    cursor.is_none_or(|cursor| !cursor.backfill.is_empty() || cursor.from == 0)
 }
 
 /// The page, and the rights that it was cut for.
@@ -94,6 +137,7 @@ async fn pull(
     device: CallerDevice,
     cursor: Option<Cursor>,
     limit_bytes: u64,
+    turn: &Turn,
 ) -> Result<(Page, Arc<Rights>), ApiError> {
     loop {
         let head = app.live().head();
@@ -110,7 +154,11 @@ async fn pull(
         };
         let page = match &cursor {
             Some(cursor) if limit_bytes == 0 => Ok(Page::nothing_new(cursor.clone(), head)),
-            cursor => puller.pull(app.db(), head, (*cursor).clone()).await,
+            cursor => match turn {
+                Turn::Now => puller.pull(app.db(), head, (*cursor).clone()).await,
+                Turn::OfFirstSync(place) => place.cut(puller.pull(app.db(), head, (*cursor).clone())).await,
+                Turn::Later => Ok(puller.nothing_yet(head, (*cursor).clone())),
+            },
         };
         match page {
             // The commit is about to be made known.
@@ -191,6 +239,9 @@ async fn push(
         PushError::Write(WriteError::Stopped) => {
             ApiError::new(problem::UNAVAILABLE).detail("The server is shutting down. Send the same exchange again.")
         }
+        PushError::Write(WriteError::Busy) => ApiError::new(problem::UNAVAILABLE)
+            .detail("More changes wait to be written than the server takes at once. Send the same exchange again.")
+            .retry_after(app.entropy().spread(BUSY_RETRY)),
         PushError::Write(error @ WriteError::Database(_)) => ApiError::internal(error),
     })
 }

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::LiveFeed;
 use super::registry::Group;
-use crate::exchange::Puller;
+use crate::exchange::{PullError, Puller};
 use crate::live::{Live, Snapshot};
 use crate::platform::auth::Ended;
 use crate::platform::db::Db;
@@ -53,6 +53,8 @@ impl Task {
         let puller = Puller { snapshot, rights: &group.rights, device: 0, epoch: self.epoch, limit_bytes };
         match puller.pull(&self.db, head, Some(group.cursor.clone())).await {
             Ok(page) => self.feed.registry().deliver(group, &page),
+            // The commit is about to be made known, and then there is another round.
+            Err(PullError::SnapshotBehind) => {}
             Err(error) => {
                 tracing::error!(error = %crate::platform::error_chain(&error), "could not read what connected devices are to be told");
             }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::platform::auth::{Caller, accept_password, set_password};
 use crate::platform::http::problem::{CONFLICT, INVALID, NOT_PERMITTED};
 use crate::platform::http::{ApiError, JsonBody};
+use crate::record::routes::unwritten;
 use crate::record::write::{Change, Decision};
 
 /// The person to add.
@@ -65,7 +66,7 @@ pub(super) async fn add(
     let email = person.email.trim().to_lowercase();
     let change = change_for(&app, &person, &email).await?;
     let (user, created) = (change.record, change.kind == MutationKind::Create);
-    let decisions = app.writer().write(caller.author(), vec![change], true).await.map_err(ApiError::internal)?;
+    let decisions = app.writer().write(caller.author(), vec![change], true).await.map_err(unwritten)?;
     decisions.into_iter().try_for_each(accepted)?;
     if let Some(password) = &person.password {
         set_password(&app, user, password).await?;

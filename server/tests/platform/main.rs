@@ -1,5 +1,6 @@
 //! What every slice stands on, as callers meet it: who may come in, how the server starts and stops, its command.
 
+mod backpressure;
 mod command;
 mod devices;
 mod listeners;

@@ -96,6 +96,11 @@ impl World {
         self.network.clone().oneshot(request).await.expect("a router does not fail")
     }
 
+    /// The same as the operator.
+    pub async fn as_operator_raw(&self, request: Request<Body>) -> Response {
+        self.operator.clone().oneshot(request).await.expect("a router does not fail")
+    }
+
     pub async fn get(&self, token: &str, path: &str) -> Answer {
         self.send(Some(token), Method::GET, path, Value::Null).await
     }

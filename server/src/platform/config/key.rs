@@ -122,6 +122,24 @@ pub const KEYS: &[Key] = &[
         "Size of a file to import, before and after decoding.",
     ),
     key(
+        "limits.first_syncs",
+        number(1, 10_000),
+        "16",
+        "Answers of first syncs under way at a time, each of a few MiB; further ones wait.",
+    ),
+    key(
+        "limits.first_syncs_waiting",
+        number(0, 100_000),
+        "4096",
+        "First syncs that may wait for their turn; further ones are told to come again (503).",
+    ),
+    key(
+        "limits.writer_queue_bytes",
+        number(1 << 20, 4 << 30),
+        "67108864",
+        "Memory of changes that wait to be written; further ones are told to come again (503).",
+    ),
+    key(
         "live.heartbeat_secs",
         number(1, 300),
         "25",

@@ -27,7 +27,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// How long requests may take.
     pub http: Http,
-    /// How large requests may be.
+    /// How large requests may be, and how many may be under way.
     pub limits: Limits,
     /// Connected devices.
     pub live: Live,
@@ -61,13 +61,19 @@ pub struct Http {
     pub trusted_proxies: Vec<Network>,
 }
 
-/// How large requests may be.
+/// How large requests may be, and how many may be under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// A request's body after decoding.
     pub body_bytes: usize,
     /// A file to import after decoding.
     pub import_bytes: u64,
+    /// Answers of first syncs under way at a time.
+    pub first_syncs: usize,
+    /// First syncs that may wait for their turn.
+    pub first_syncs_waiting: usize,
+    /// Memory of changes that wait to be written.
+    pub writer_queue_bytes: usize,
 }
 
 /// Connected devices.
@@ -182,6 +188,9 @@ impl Config {
             limits: Limits {
                 body_bytes: values.number("limits.body_bytes"),
                 import_bytes: values.number("limits.import_bytes"),
+                first_syncs: values.number("limits.first_syncs"),
+                first_syncs_waiting: values.number("limits.first_syncs_waiting"),
+                writer_queue_bytes: values.number("limits.writer_queue_bytes"),
             },
             live: Live {
                 heartbeat: values.seconds("live.heartbeat_secs"),

@@ -34,6 +34,10 @@ struct Registered {
     live_connections: Gauge,
     live_events: Family<EventLabels, Counter>,
     live_dropped: Counter,
+    first_syncs: Gauge,
+    first_syncs_waiting: Gauge,
+    refused: Family<LaneLabels, Counter>,
+    writer_queue_bytes: Gauge,
     head: Gauge,
     database_bytes: Gauge,
 }
@@ -54,6 +58,11 @@ struct RouteLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabels {
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneLabels {
+    lane: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,6 +118,19 @@ impl Metrics {
             "Connected devices that were dropped because they did not take what they were told",
             live_dropped.clone(),
         );
+        let first_syncs = Gauge::default();
+        registry.register("first_syncs", "Answers of first syncs under way", first_syncs.clone());
+        let first_syncs_waiting = Gauge::default();
+        registry.register("first_syncs_waiting", "First syncs that wait for their turn", first_syncs_waiting.clone());
+        let refused = Family::default();
+        registry.register("refused", "Requests that were told to come again, by lane", Family::clone(&refused));
+        let writer_queue_bytes = Gauge::default();
+        registry.register_with_unit(
+            "writer_queue_size",
+            "Memory of changes that wait to be written",
+            Unit::Bytes,
+            writer_queue_bytes.clone(),
+        );
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -130,6 +152,10 @@ impl Metrics {
             live_connections,
             live_events,
             live_dropped,
+            first_syncs,
+            first_syncs_waiting,
+            refused,
+            writer_queue_bytes,
             head,
             database_bytes,
         }))
@@ -180,6 +206,27 @@ impl Metrics {
     /// Counts a connected device that did not take what it was told.
     pub fn live_dropped(&self) {
         self.0.live_dropped.inc();
+    }
+
+    /// Counts a first sync that begins or ends, and one that begins or ends to wait.
+    pub fn first_syncs(&self, under_way: i64, waiting: i64) {
+        self.0.first_syncs.inc_by(under_way);
+        self.0.first_syncs_waiting.inc_by(waiting);
+    }
+
+    /// Counts a first sync that was told to come again.
+    pub fn refused_first_sync(&self) {
+        self.0.refused.get_or_create(&LaneLabels { lane: "first_sync" }).inc();
+    }
+
+    /// Counts changes that were told to come again.
+    pub fn refused_writer(&self) {
+        self.0.refused.get_or_create(&LaneLabels { lane: "writer" }).inc();
+    }
+
+    /// Notes how much waits to be written.
+    pub fn writer_queue(&self, bytes: usize) {
+        self.0.writer_queue_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.

@@ -80,6 +80,7 @@ async fn guarded_metrics(caller: Caller, app: State<App>) -> Result<impl IntoRes
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    app.metrics().writer_queue(app.writer().waiting_bytes());
     let head = app.live().head();
     let database_bytes = ["cartera.db", "cartera.db-wal"]
         .iter()

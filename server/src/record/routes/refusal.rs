@@ -1,5 +1,7 @@
 //! What did not go through, as problems in the caller's language.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use crm::model::{Label, Language};
 use sync_protocol::id::Sequence;
@@ -129,12 +131,20 @@ pub fn stale(seq: Sequence, language: Language) -> ApiError {
     ApiError::new(STALE).detail(detail).fact("seq", seq)
 }
 
+/// After this long it is worth trying again when too much waits to be written.
+const BUSY_RETRY: Duration = Duration::from_secs(2);
+
 /// The problem of a write that could not be tried.
 pub fn unwritten(error: WriteError) -> ApiError {
     use crate::platform::http::problem::{UNAUTHENTICATED, UNAVAILABLE};
     match error {
         WriteError::NoRights => ApiError::new(UNAUTHENTICATED).cause(error),
         WriteError::Stopped => ApiError::new(UNAVAILABLE).cause(error),
+        WriteError::Busy => ApiError::new(UNAVAILABLE)
+            .detail(
+                "More changes wait to be written than the server takes at once; nothing was done. Repeat the change.",
+            )
+            .retry_after(BUSY_RETRY),
         WriteError::Database(_) => ApiError::internal(error),
     }
 }

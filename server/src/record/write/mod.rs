@@ -5,6 +5,7 @@ pub mod decide;
 mod load;
 mod persist;
 mod push;
+mod queue;
 #[cfg(test)]
 mod tests;
 mod unit;

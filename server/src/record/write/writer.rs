@@ -7,11 +7,13 @@ use crm::rules::Gaps;
 use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{MutationId, Sequence};
 use sync_protocol::wire::{Mutation, Outcome};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::bulk::{self, BulkWrite};
 use super::decide::Working;
 use super::push::{DeviceState, Push};
+use super::queue::{Reply, Room, size_of_change};
 use super::unit::Unit;
 use super::{Author, Change, Decision};
 use crate::live::Live;
@@ -22,7 +24,7 @@ use crate::platform::telemetry::metrics::Metrics;
 
 /// How many changes one commit gathers at the most; what waits beyond them goes into the next.
 const CHANGES_PER_COMMIT: usize = 4_000;
-/// How many requests may wait for the writer; the next one waits to be let in.
+/// How many requests may wait for the writer, besides [`Room`] for what they carry; the next one is turned away.
 const QUEUE_LENGTH: usize = 4_096;
 
 /// What a commit did, for whoever watches.
@@ -45,6 +47,9 @@ pub enum WriteError {
     /// The author lost the right to sign in since the request came.
     #[error("the user may no longer sign in")]
     NoRights,
+    /// Too much waits already; nothing was tried.
+    #[error("too many changes wait to be written")]
+    Busy,
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Stopped,
@@ -82,24 +87,17 @@ pub enum PushError {
 }
 
 pub(super) enum Job {
-    Push(Push, oneshot::Sender<Result<Vec<Outcome>, PushError>>),
-    Write {
-        author: Author,
-        changes: Vec<Change>,
-        atomic: bool,
-        reply: oneshot::Sender<Result<Vec<Decision>, WriteError>>,
-    },
+    Push(Push, Reply<Result<Vec<Outcome>, PushError>>),
+    Write { author: Author, changes: Vec<Change>, atomic: bool, reply: Reply<Result<Vec<Decision>, WriteError>> },
     Bulk(bulk::Session),
-    Pause {
-        paused: oneshot::Sender<()>,
-        resume: oneshot::Receiver<()>,
-    },
+    Pause { paused: oneshot::Sender<()>, resume: oneshot::Receiver<()> },
 }
 
 /// Handle to the writing task; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
+    room: Room,
     commits: watch::Receiver<Commit>,
     metrics: Metrics,
 }
@@ -111,7 +109,7 @@ pub struct Pause {
 }
 
 impl Writer {
-    /// Starts the writing task; it ends when every handle is gone.
+    /// Starts the writing task; it ends when every handle is gone. What waits for it takes `queue_bytes` at the most.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -121,6 +119,7 @@ impl Writer {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         metrics: Metrics,
+        queue_bytes: usize,
     ) -> Result<Self, sqlx::Error> {
         let last_num: (i64,) =
             sqlx::query_as("SELECT coalesce(max(num), 0) FROM record").fetch_one(db.readers()).await?;
@@ -130,7 +129,7 @@ impl Writer {
         let devices = HashMap::new();
         let task = Task { db, live, clock, entropy, metrics: metrics.clone(), last_num, devices, done };
         tokio::spawn(task.run(queue));
-        Ok(Self { jobs, commits, metrics })
+        Ok(Self { jobs, room: Room::of(queue_bytes), commits, metrics })
     }
 
     /// Decides a device's mutations, each with its own outcome; those that were decided before are answered from what
@@ -144,8 +143,9 @@ impl Writer {
         mutations: Vec<Mutation>,
         acknowledged: MutationId,
     ) -> Result<Vec<Outcome>, PushError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Job::Push(Push { author, mutations, acknowledged }, reply)).await?;
+        let size = mutations.iter().map(|mutation| size_of_change(&mutation.set, &mutation.ops)).sum();
+        let (reply, answer) = self.room.take(size).inspect_err(|_| self.metrics.refused_writer())?;
+        self.offer(Job::Push(Push { author, mutations, acknowledged }, reply))?;
         let outcomes = answer.await.map_err(|_| WriteError::Stopped)??;
         for outcome in &outcomes {
             self.metrics.outcome(outcome.verdict);
@@ -158,8 +158,9 @@ impl Writer {
     /// # Errors
     /// [`WriteError`]: then nothing is stored. A refused change is not an error but a [`Decision`].
     pub async fn write(&self, author: Author, changes: Vec<Change>, atomic: bool) -> Result<Vec<Decision>, WriteError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Job::Write { author, changes, atomic, reply }).await?;
+        let size = changes.iter().map(|change| size_of_change(&change.set, &change.ops)).sum();
+        let (reply, answer) = self.room.take(size).inspect_err(|_| self.metrics.refused_writer())?;
+        self.offer(Job::Write { author, changes, atomic, reply })?;
         let decisions = answer.await.map_err(|_| WriteError::Stopped)??;
         for decision in &decisions {
             self.metrics.outcome(decision.verdict);
@@ -199,6 +200,23 @@ impl Writer {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         !self.jobs.is_closed()
+    }
+
+    /// How much waits to be written, in bytes.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.room.taken_bytes()
+    }
+
+    /// Turns a request away rather than let it wait outside of the queue, where nothing limits how many do.
+    fn offer(&self, job: Job) -> Result<(), WriteError> {
+        self.jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => {
+                self.metrics.refused_writer();
+                WriteError::Busy
+            }
+            TrySendError::Closed(_) => WriteError::Stopped,
+        })
     }
 
     async fn send(&self, job: Job) -> Result<(), WriteError> {
@@ -378,7 +396,7 @@ impl Slot {
 
 fn answer_from<T: Send + 'static>(
     cell: Cell<T>,
-    reply: oneshot::Sender<T>,
+    reply: Reply<T>,
     failed: impl FnOnce(WriteError) -> T + Send + 'static,
 ) -> Box<dyn FnOnce(Option<WriteError>) + Send> {
     Box::new(move |error| {
@@ -388,8 +406,7 @@ fn answer_from<T: Send + 'static>(
             (None, Some(answer)) => answer,
             (None, None) => failed(WriteError::Stopped),
         };
-        // The one who asked may be gone; what was decided stands.
-        drop(reply.send(answer));
+        reply.send(answer);
     })
 }
 
