@@ -18,8 +18,10 @@ demo: setup ## build, then serve a made-up company on http://localhost:8080 unti
 test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies
 	@scripts/verify format lints tests wasm dependencies
 
-soak: setup ## ten thousand seeds of the simulation, release build; stopped, it goes on where it was
+soak: setup ## ten thousand seeds of the simulation and a hundred kills, release build; stopped, it goes on where it was
+	@cargo build --release --locked --bins
 	@cargo test --release --locked --package cartera-tests --test simulation -- --ignored --nocapture soak
+	@KILL_ROUNDS=100 cargo test --release --locked --package cartera-tests --test kill load
 
 check: setup ## format, lints and dependencies, without running a test
 	@scripts/verify format lints dependencies

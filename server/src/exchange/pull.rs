@@ -133,7 +133,7 @@ impl Puller<'_> {
         }
         let mut operations = Operations::new();
         let mut cursor = cursor.unwrap_or_else(|| self.beginning(head));
-        self.follow_view(&mut cursor, &mut operations);
+        self.follow_view(head, &mut cursor, &mut operations);
         self.follow_scopes(&mut cursor, &held, &mut operations);
         self.backfill(&mut tx, &mut cursor, &mut operations).await?;
         if cursor.backfill.is_empty() {
@@ -173,8 +173,9 @@ impl Puller<'_> {
     }
 
     /// Where the user sees other fields than when the cursor was made (another role, other permissions), everything
-    /// leaves the device and comes again: no record says which of its fields a device was never sent, or must lose.
-    fn follow_view(&self, cursor: &mut Cursor, operations: &mut Operations) {
+    /// leaves the device and comes again: no record says which of its fields a device was never sent, or must lose. What
+    /// it made itself comes whole too, for its outcome told it of other fields: that too stands before the position.
+    fn follow_view(&self, head: Sequence, cursor: &mut Cursor, operations: &mut Operations) {
         if cursor.view == self.rights.view.hidden {
             return;
         }
@@ -182,6 +183,7 @@ impl Puller<'_> {
             operations.scope_drop(scope);
         }
         cursor.backfill.clear();
+        cursor.seq = head;
         cursor.from = 0;
         cursor.first_sync = true;
         cursor.view = self.rights.view.hidden;

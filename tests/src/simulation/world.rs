@@ -143,7 +143,7 @@ impl World {
     }
 
     /// A person changes something of what she sees here.
-    fn edit(&mut self, at: usize, changes: &[Change]) {
+    pub fn edit(&mut self, at: usize, changes: &[Change]) {
         let device = &self.devices[at];
         let views = EDITED.iter().flat_map(|entity| device.store.views(entity));
         let mut sees: Vec<(RecordId, String)> = views.map(|view| (view.id, view.entity)).collect();

@@ -1,6 +1,6 @@
 //! A user's role changes: her devices get the fields that she sees now, and lose those that she no longer does.
 
-use cartera_tests::simulation::{Carrier, Move, World};
+use cartera_tests::simulation::{Carrier, Change, ChangeKind, Move, Upgrade, World};
 use serde_json::{Value, json};
 use sync_protocol::id::RecordId;
 
@@ -37,5 +37,18 @@ async fn what_a_role_sees_comes_and_goes_with_it() {
     }
     world.sync(0, 100, PAGE_BYTES).await;
     assert_eq!(cost(&world, deal), None, "no phone keeps what its user no longer sees");
+    world.check_devices();
+}
+
+#[tokio::test]
+async fn what_a_device_made_itself_shows_no_more_than_its_users_role_sees_now() {
+    let mut world = World::new(1, &[Carrier { user: ANA, skew_ms: 0, has_file: true }]).await;
+    // In the middle of its first sync the device makes an account, and hears what the server made of it.
+    world.sync(0, 3, PAGE_BYTES).await;
+    world.edit(0, &[Change { record: 0, kind: ChangeKind::MakeAccount(Some(ANA)) }]);
+    world.sync(0, 2, PAGE_BYTES).await;
+    let narrow = Upgrade::Rights(3);
+    assert!(world.office.upgrade(narrow).await, "from now on reps see a few fields of accounts: {narrow:?}");
+    world.sync(0, 100, PAGE_BYTES).await;
     world.check_devices();
 }

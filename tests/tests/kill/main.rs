@@ -1,5 +1,7 @@
 //! A server that is killed between receiving a push and answering it: after the retry, each effect is there once.
 
+mod load;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -30,18 +32,33 @@ enum Kill {
     AtAnswer,
 }
 
-/// Every other kill at the answer, the others after waits that look random and never change (xorshift).
+/// Waits that look random and never change (xorshift).
+struct Waits {
+    state: u64,
+    longest_micros: u64,
+}
+
+impl Waits {
+    fn up_to(longest_micros: u64) -> Self {
+        Self { state: SEED, longest_micros }
+    }
+}
+
+impl Iterator for Waits {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        Some(Duration::from_micros(self.state % self.longest_micros))
+    }
+}
+
+/// Every other kill at the answer, the others after some time.
 fn kills() -> impl Iterator<Item = Kill> {
-    let mut state = SEED;
-    (0..ROUNDS).map(move |round| {
-        if round % 2 == 1 {
-            return Kill::AtAnswer;
-        }
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        Kill::AfterRequest(Duration::from_micros(state % LONGEST_WAIT_MICROS))
-    })
+    let after = Waits::up_to(LONGEST_WAIT_MICROS).map(Kill::AfterRequest);
+    after.flat_map(|kill| [kill, Kill::AtAnswer]).take(ROUNDS)
 }
 
 /// Sends a push through a proxy that kills the server on the way; the phone gets no answer.
