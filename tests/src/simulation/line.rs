@@ -176,9 +176,9 @@ impl World {
         check::outcomes(device, request, &response, &mut self.tally);
         // Where somebody wrote between the page and this look at the tables, they tell nothing of the page.
         if response.head == oracle.head {
-            check::operations(device, &response, &oracle, &mut self.tally);
+            check::operations(device, &response.operations, &oracle, &mut self.tally);
             if !response.more {
-                self.sights.insert(response.cursor.clone(), oracle.sight(device.user));
+                self.remember(at, &response.cursor, &oracle);
             }
         }
         if response.more {

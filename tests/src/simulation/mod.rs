@@ -14,6 +14,7 @@
 //! | `device` | a device: engine, store, what its person was told |
 //! | `world` | everything under one roof: carries out a story's steps |
 //! | `line` | an exchange on its way there and back |
+//! | `live` | what a device hears while it is connected |
 //! | `oracle` | who may see what, worked out from the tables without the server's code |
 //! | `check` | what must hold: at each answer, at each checkpoint, in the end |
 //! | `tally` | what happened how often |
@@ -27,6 +28,7 @@ mod check;
 mod device;
 mod fault;
 mod line;
+mod live;
 mod moves;
 mod office;
 mod oracle;
@@ -39,6 +41,7 @@ mod world;
 pub use change::{Change, ChangeKind, Intent};
 pub use device::Device;
 pub use fault::{Death, Fault, Moment};
+pub use live::Arrival;
 pub use moves::Move;
 pub use office::{Held, Office, Staff};
 pub use seeds::{Failure, Report, Seeds};

@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::change::{Change, any_change};
 use super::fault::{Fault, Moment, any_fault, any_moment};
+use super::live::{Arrival, any_arrival};
 use super::moves::{Move, any_move};
 use super::upgrade::{Upgrade, any_upgrade};
 
@@ -99,6 +100,17 @@ pub enum Step {
         /// Whether there is one.
         is_there: bool,
     },
+    /// A device that is in step listens while something changes on the server.
+    Listen {
+        /// Which device.
+        device: u8,
+        /// What changes.
+        change: Change,
+        /// How it hears of it.
+        arrival: Arrival,
+    },
+    /// An event that was on its way reaches its device.
+    Hear(u8),
     /// A request that its device gave up reaches the server.
     Arrive(u8),
     /// Time passes.
@@ -154,13 +166,15 @@ impl Step {
             | Self::Run { device, .. }
             | Self::Crash { device, .. }
             | Self::FailCommit { device }
-            | Self::Network { device, .. } => vec![device],
+            | Self::Network { device, .. }
+            | Self::Listen { device, .. } => vec![device],
             Self::Together { devices: (one, other), .. } => vec![one, other],
             Self::Elsewhere(_)
             | Self::Bulk(_)
             | Self::Move(_)
             | Self::Upgrade(_)
             | Self::Arrive(_)
+            | Self::Hear(_)
             | Self::Wait { .. }
             | Self::Restart => vec![],
         }
@@ -208,6 +222,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => device().prop_map(|device| Step::FailCommit { device }),
         1 => (device(), any::<bool>()).prop_map(|(device, is_there)| Step::Network { device, is_there }),
         2 => any::<u8>().prop_map(Step::Arrive),
+        4 => (device(), any_change(), any_arrival())
+            .prop_map(|(device, change, arrival)| Step::Listen { device, change, arrival }),
+        1 => any::<u8>().prop_map(Step::Hear),
         2 => prop_oneof![3 => 1..600_u32, 1 => 3_600..1_000_000_u32].prop_map(|seconds| Step::Wait { seconds }),
         1 => Just(Step::Restart),
     ]

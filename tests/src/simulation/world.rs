@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use cartera_server::record::write::Decision;
 use sync_protocol::engine::{CommitFailure, Draft, Edit, Effect, Input};
-use sync_protocol::id::RecordId;
+use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::store::{Batch, StoreOp};
 use sync_protocol::wire::ExchangeRequest;
 
@@ -17,9 +17,10 @@ use super::check;
 use super::device::Device;
 use super::fault::{Fault, Moment};
 use super::line::Late;
+use super::live::News;
 use super::moves::Move;
 use super::office::Office;
-use super::oracle::Sight;
+use super::oracle::{Oracle, Sight};
 use super::story::{Carrier, Step, Story};
 use super::tally::Tally;
 
@@ -37,8 +38,12 @@ pub struct World {
     /// All that the server ever answered, so that two runs can be compared.
     pub(super) trace: DefaultHasher,
     pub(super) late: Vec<Late>,
+    /// Live events on their way.
+    pub(super) news: Vec<News>,
     /// What a device is to hold at a cursor.
     pub(super) sights: HashMap<String, Sight>,
+    /// The server's last sequence and its model when it gave a cursor out.
+    pub(super) heads: HashMap<String, (Sequence, String)>,
     /// What was written on the server itself.
     pub(super) written: Vec<Intent>,
     /// The step under way.
@@ -55,7 +60,9 @@ impl World {
             tally: Tally::default(),
             trace: DefaultHasher::new(),
             late: vec![],
+            news: vec![],
             sights: HashMap::new(),
+            heads: HashMap::new(),
             written: vec![],
             now: 0,
         };
@@ -125,6 +132,8 @@ impl World {
             Step::Crash { device, moment } => self.crash(nth(*device), *moment).await,
             Step::FailCommit { device } => self.devices[nth(*device)].fails_commit = true,
             Step::Network { device, is_there } => self.network(nth(*device), *is_there),
+            Step::Listen { device, change, arrival } => self.listen(nth(*device), change, *arrival).await,
+            Step::Hear(n) => self.hear(usize::from(*n)),
             Step::Arrive(n) => self.arrive(usize::from(*n)).await,
             Step::Wait { seconds } => {
                 self.tally.count("time: passes");
@@ -138,7 +147,7 @@ impl World {
         }
     }
 
-    fn give(&mut self, at: usize, input: Input) {
+    pub(super) fn give(&mut self, at: usize, input: Input) {
         self.devices[at].give(self.office.now_ms(), input);
     }
 
@@ -179,7 +188,7 @@ impl World {
         }
     }
 
-    fn intents_elsewhere(&self, changes: &[Change]) -> Vec<Intent> {
+    pub(super) fn intents_elsewhere(&self, changes: &[Change]) -> Vec<Intent> {
         self.office.wait_ms(1_000);
         let sees: Vec<(RecordId, String)> =
             self.office.records().into_iter().map(|held| (held.id, held.entity)).collect();
@@ -193,9 +202,15 @@ impl World {
     }
 
     /// Remembers what was done of it.
-    fn note(&mut self, intents: Vec<Intent>, decisions: &[Decision]) {
+    pub(super) fn note(&mut self, intents: Vec<Intent>, decisions: &[Decision]) {
         let done = intents.into_iter().zip(decisions).filter(|(_, decision)| !decision.is_rejected());
         self.written.extend(done.map(|(intent, _)| intent));
+    }
+
+    /// What the device is to hold at a cursor that it is given now.
+    pub(super) fn remember(&mut self, at: usize, cursor: &str, oracle: &Oracle) {
+        self.sights.insert(cursor.to_owned(), oracle.sight(self.devices[at].user));
+        self.heads.insert(cursor.to_owned(), (oracle.head, oracle.model().hash.clone()));
     }
 
     fn network(&mut self, at: usize, is_there: bool) {
