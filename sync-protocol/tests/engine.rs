@@ -466,3 +466,20 @@ fn orders_are_obeyed_and_unknown_ones_skipped() {
     assert!(host.take_request().is_none(), "it stops until somebody signs in");
     assert_eq!(host.engine.state().waiting, 1, "and keeps everything");
 }
+
+#[test]
+fn a_device_reports_after_its_first_checkpoint_then_now_and_then_and_at_once_when_somebody_is_needed() {
+    let mut host = Host::new();
+    assert_eq!(host.engine.report_due(0), None, "it knows nothing yet");
+    host.give(Input::Start);
+    assert_eq!(host.engine.report_due(0), None, "an exchange is under way");
+    host.respond(Vec::new(), &[put(1, 5, "Ana")]);
+    let first = host.engine.report_due(2_000).expect("in step");
+    assert_eq!((first.lag_ms, first.waiting, first.oldest_ms), (Some(1_000), 0, None));
+    assert_eq!(host.engine.report_due(3_000), None, "nothing that could not wait");
+    host.edit(vec![update(1, "Eva")]);
+    host.respond(vec![outcome(1, Verdict::Rejected, 8, Fields::new())], &[]);
+    assert_eq!(host.engine.report_due(3_000).expect("at once").attention, 1);
+    assert_eq!(host.engine.report_due(14 * 60_000), None);
+    assert!(host.engine.report_due(16 * 60_000).is_some());
+}

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sync_protocol::merge::{Class, Decision, apply_operation, merge_set};
 use sync_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, FieldOperation, FieldProblem, LiveAnswer, LiveEvent, Mutation, Operation, Order,
-    Outcome, Problem, Reason,
+    ExchangeRequest, ExchangeResponse, FieldOperation, FieldProblem, HelloAnswer, HelloRequest, LiveAnswer, LiveEvent,
+    Mutation, Operation, Order, Outcome, Problem, Reason, Report,
 };
 
 const EXCHANGES: [(&str, &str); 5] = [
@@ -83,6 +83,17 @@ fn golden_live_answers_are_read_and_written_without_a_difference() {
     let read = read_and_write::<Vec<LiveAnswer>>(&strewn);
     assert_eq!(read[1], vector["answers"][1]);
     assert_eq!(read_and_write::<Vec<Operation>>(&read[2]["delta"]["operations"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn golden_hellos_and_reports_are_read_and_written_without_a_difference() {
+    let vector: Value = read(include_str!("../vectors/hello.json"));
+    let alike = [
+        read_and_write::<Vec<HelloRequest>>(&with_unknown_keys(&vector["requests"])) == vector["requests"],
+        read_and_write::<Vec<HelloAnswer>>(&with_unknown_keys(&vector["answers"])) == vector["answers"],
+        read_and_write::<Vec<Report>>(&with_unknown_keys(&vector["reports"])) == vector["reports"],
+    ];
+    assert_eq!(alike, [true; 3]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sync_protocol::engine::{Answer, Effect, Input};
 use sync_protocol::id::RecordId;
 use sync_protocol::store::{Batch, StoreOp};
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Verdict};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Report, Verdict};
 
 use super::{Device, DeviceError};
 use crate::storage::StorageError;
@@ -146,7 +146,19 @@ impl Device {
             self.host.wait(pause);
             self.run(&mut run, vec![Input::Tick]);
         }
+        if run.is_heard() {
+            self.report(transport);
+        }
         self.finish(run)
+    }
+
+    /// Tells the server how the device stands, when that is due.
+    fn report(&mut self, transport: &dyn Transport) {
+        let Some(report) = self.engine.report_due(self.host.now_ms()) else { return };
+        let app = Some(concat!("cartera-device ", env!("CARGO_PKG_VERSION")).to_owned());
+        let storage_bytes = self.store.size_bytes().ok();
+        // A report that does not arrive is made up for by the next.
+        drop(transport.report(&Report { app, storage_bytes, ..report }));
     }
 
     fn run(&mut self, run: &mut Run, inputs: Vec<Input>) {
@@ -263,6 +275,11 @@ impl Run<'_> {
         }
         let SyncReport { exchanges, sent, received, .. } = self.report;
         (self.progress)(&Progress { exchanges, sent, received });
+    }
+
+    /// Whether the server listens to this device, even if it refused an exchange.
+    fn is_heard(&self) -> bool {
+        self.refusal.as_ref().is_none_or(|refusal| !refusal.is_retryable() && !refusal.is_unauthorised())
     }
 
     /// How long to wait before it is worth trying again now; none when it is not.

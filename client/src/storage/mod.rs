@@ -198,6 +198,14 @@ impl DeviceStore {
         read::titled(&self.connection, entity, folded)
     }
 
+    /// How large the device's data are.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn size_bytes(&self) -> Result<u64, StorageError> {
+        read::size_bytes(&self.connection)
+    }
+
     /// How many records there are of each entity that the outbox is not about.
     ///
     /// # Errors

@@ -25,6 +25,12 @@ pub struct Condition<'a> {
     pub variables: &'a Variables,
 }
 
+pub(super) fn size_bytes(connection: &Connection) -> Result<u64, StorageError> {
+    let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+    let bytes: i64 = connection.query_row(sql, [], |row| row.get(0)).attempting("measure its file")?;
+    Ok(bytes.unsigned_abs())
+}
+
 pub(super) fn base(connection: &Connection, id: RecordId) -> Result<Option<BaseRecord>, StorageError> {
     let attempt = "read a record";
     let sql = "SELECT e.name, r.seq, r.scopes, r.body, r.hidden, r.generation

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Problem};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Problem, Report};
 use ureq::http::{Response, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::WithoutBody;
@@ -122,6 +122,13 @@ impl HttpTransport {
     }
 
     fn post<A: DeserializeOwned>(&self, path: &str, request: &impl serde::Serialize) -> Result<A, TransportError> {
+        let (url, bytes) = self.send(path, request)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| TransportError::Unintelligible { url, reason: error.to_string() })
+    }
+
+    /// Posts JSON; the address and the bytes of a success.
+    fn send(&self, path: &str, request: &impl serde::Serialize) -> Result<(String, Vec<u8>), TransportError> {
         let url = format!("{}{path}", self.server.base);
         let unsendable = |reason: String| TransportError::Unintelligible { url: url.clone(), reason };
         let json = serde_json::to_vec(request).map_err(|error| unsendable(error.to_string()))?;
@@ -140,14 +147,19 @@ impl HttpTransport {
         }
         let answer = sending.send(&body[..]).map_err(|source| no_answer(&url, source))?;
         let bytes = read(&url, answer)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| TransportError::Unintelligible { url, reason: error.to_string() })
+        Ok((url, bytes))
     }
 }
 
 impl Transport for HttpTransport {
     fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangeResponse, TransportError> {
         self.post("/sync/v1/exchange", request)
+    }
+
+    fn report(&self, report: &Report) -> Result<(), TransportError> {
+        let (_, answer) = self.send("/sync/v1/report", report)?;
+        drop(answer);
+        Ok(())
     }
 
     fn model(&self, hash: &str) -> Result<String, TransportError> {

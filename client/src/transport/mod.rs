@@ -10,7 +10,7 @@ mod live;
 
 use serde::{Deserialize, Serialize};
 use sync_protocol::id::{DeviceId, RecordId, TenantId};
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Report};
 
 pub use error::TransportError;
 pub use http::{HttpTransport, ServerAddress};
@@ -29,6 +29,15 @@ pub trait Transport {
     /// # Errors
     /// As [`Transport::exchange`].
     fn model(&self, hash: &str) -> Result<String, TransportError>;
+
+    /// Tells how the device stands; a way that cannot carry it tells nobody.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    fn report(&self, report: &Report) -> Result<(), TransportError> {
+        let _ = report;
+        Ok(())
+    }
 }
 
 /// What a person gives to make this installation a device of hers.

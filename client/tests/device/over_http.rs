@@ -136,6 +136,7 @@ fn a_device_enrols_syncs_and_renews_its_session() {
         enrolment("first"),
         model(),
         exchange(),
+        (204, Vec::new(), Vec::new()),
         problem(401, "unauthorised"),
         enrolment("second"),
         model(),
@@ -161,6 +162,14 @@ fn a_device_enrols_syncs_and_renews_its_session() {
     assert_eq!(request.header("accept-encoding"), Some("zstd, gzip"));
     assert_eq!(request.header("accept-language"), Some("es"));
     assert_eq!((&request.json()["protocol"], &request.json()["language"]), (&json!(1), &json!("es")));
+    let request = asked.recv().expect("came");
+    assert_eq!(request.line, "POST /sync/v1/report HTTP/1.1");
+    let said = request.json();
+    assert_eq!(
+        (&said["waiting"], &said["model"], &said["attention"]),
+        (&json!(0), &json!(Model::core().for_role("sales_rep").hash), &json!(0))
+    );
+    assert!(said["storage_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{said}");
     let listed = document(&run(home.path(), &["list", "account"], ""));
     assert_eq!(listed["records"][0]["title"], "Ácme");
 

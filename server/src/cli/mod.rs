@@ -1,6 +1,7 @@
 //! The command `cartera`. Every subcommand is one file: its arguments, and a `run` that returns what is to be said.
 
 mod demo;
+mod device;
 mod export;
 mod import;
 mod import_report;
@@ -60,6 +61,7 @@ enum Command {
     Import(import::Arguments),
     Export(export::Arguments),
     User(user::Arguments),
+    Device(device::Arguments),
     Model(model::Arguments),
     Openapi(openapi::Arguments),
 }
@@ -71,6 +73,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure
         Command::Export(arguments) => export::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
+        Command::Device(arguments) => device::run(arguments, context).await,
         Command::Model(arguments) => model::run(arguments, context).await,
         Command::Openapi(arguments) => openapi::run(arguments, context).await,
     }

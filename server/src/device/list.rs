@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use sqlx::types::Json as SqlJson;
 use sync_protocol::id::{DeviceId, RecordId};
+use sync_protocol::wire::Report;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -30,9 +32,23 @@ pub struct ListedDevice {
     seen_at_ms: i64,
     /// Its session has neither ended nor been revoked.
     active: bool,
+    /// How it stands, as it last said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<LastReport>,
 }
 
-type Row = (Uuid, Uuid, String, String, i64, i64, bool);
+/// What a device last said of itself; times are ages at that moment.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct LastReport {
+    received_at_ms: i64,
+    /// As the protocol specifies it: `waiting`, `attention`, `lag_ms`, `oldest_ms`, `problem`, `digest`, `storage_bytes`,
+    /// `model`, `app`.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    said: Report,
+}
+
+type Row = (Uuid, Uuid, String, String, i64, i64, bool, Option<i64>, Option<SqlJson<Report>>);
 
 /// The caller's devices; everybody's for administrators.
 #[utoipa::path(
@@ -46,17 +62,18 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<
     let only = if caller.is_admin() { None } else { Some(caller.user.0) };
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT d.id, d.user, d.name, d.platform, d.enrolled_ms,
-                max(d.seen_ms, coalesce(max(s.used_ms), 0)) AS seen_ms, coalesce(max(s.expires_ms), 0) > $2
-         FROM device d LEFT JOIN session s ON s.device = d.num
+                max(d.seen_ms, coalesce(max(s.used_ms), 0)) AS seen_ms, coalesce(max(s.expires_ms), 0) > $2,
+                r.received_ms, r.body
+         FROM device d LEFT JOIN session s ON s.device = d.num LEFT JOIN device_report r ON r.device = d.num
          WHERE $1 IS NULL OR d.user = $1
-         GROUP BY d.num, d.id, d.user, d.name, d.platform, d.enrolled_ms, d.seen_ms
+         GROUP BY d.num, d.id, d.user, d.name, d.platform, d.enrolled_ms, d.seen_ms, r.received_ms, r.body
          ORDER BY seen_ms DESC, d.num",
     )
     .bind(only)
     .bind(app.clock().now_ms())
     .fetch_all(app.db().readers())
     .await?;
-    let listed = |(id, user, name, platform, enrolled_at_ms, seen_at_ms, active): Row| ListedDevice {
+    let listed = |(id, user, name, platform, enrolled_at_ms, seen_at_ms, active, received, said): Row| ListedDevice {
         id: DeviceId(id),
         user: RecordId(user),
         name,
@@ -64,6 +81,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<
         enrolled_at_ms,
         seen_at_ms,
         active,
+        report: received.zip(said).map(|(received_at_ms, said)| LastReport { received_at_ms, said: said.0 }),
     };
     Ok(Json(Devices { devices: rows.into_iter().map(listed).collect() }))
 }

@@ -7,4 +7,4 @@ mod routes;
 
 pub use first_syncs::{FirstSyncs, Place};
 pub use pull::{Page, PullError, Puller};
-pub use routes::{Described, routes};
+pub use routes::{Described, MAX_PAGE_BYTES, routes};

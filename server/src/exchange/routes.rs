@@ -39,7 +39,7 @@ const ACKNOWLEDGED_AHEAD: Kind = Kind::new(
 );
 
 /// The most bytes of operations that one answer carries, whatever the device asks for.
-const MAX_PAGE_BYTES: u64 = 4 << 20;
+pub const MAX_PAGE_BYTES: u64 = 4 << 20;
 
 /// Who is turned away because too much waits comes back after this and up to twice as long.
 const BUSY_RETRY: Duration = Duration::from_secs(1);

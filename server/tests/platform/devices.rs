@@ -90,3 +90,45 @@ async fn a_device_enrolled_again_keeps_its_id_and_loses_its_old_session() {
     world.get(&old, "/api/v1/me").await.expect(401);
     world.get(renewed["token"].as_str().expect("a token"), "/api/v1/me").await.expect(200);
 }
+
+#[tokio::test]
+async fn what_a_device_says_of_itself_is_seen_by_its_user_and_by_administrators() {
+    let world = World::new().await;
+    world.add_user("ana@example.com", "sales_rep").await;
+    world.add_user("bea@example.com", "sales_rep").await;
+    let (_, token) = world.enrol("ana@example.com").await;
+    let (_, beas) = world.enrol("bea@example.com").await;
+    let report = |waiting: u64| json!({ "waiting": waiting, "attention": 1, "lag_ms": 7_200_000, "oldest_ms": 60_000, "problem": "mutation-gap", "from_tomorrow": true });
+    for waiting in [9, 3] {
+        world.clock.advance(1_000);
+        world.send(Some(&token), Method::POST, "/sync/v1/report", report(waiting)).await.expect(204);
+    }
+    let mut said = report(3);
+    said.as_object_mut().expect("an object").remove("from_tomorrow");
+    said["received_at_ms"] = json!(crate::support::NOW_MS + 2_000);
+    let own = world.get(&token, "/api/v1/devices").await.expect(200);
+    assert_eq!(own["devices"][0]["report"], said, "the last one stands");
+    let hers = world.get(&beas, "/api/v1/devices").await.expect(200);
+    assert_eq!((hers["devices"].as_array().map(Vec::len), &hers["devices"][0]["report"]), (Some(1), &Value::Null));
+    let all = world.as_operator(Method::GET, "/api/v1/devices", Value::Null).await.expect(200);
+    assert_eq!(all["devices"].as_array().map(Vec::len), Some(2));
+
+    let long = json!({ "waiting": 0, "attention": 0, "app": "x".repeat(201) });
+    assert_eq!(world.send(Some(&token), Method::POST, "/sync/v1/report", long).await.code(), "invalid");
+    let session = world.sign_in("ana@example.com").await;
+    assert_eq!(world.send(Some(&session), Method::POST, "/sync/v1/report", report(1)).await.code(), "no-device");
+}
+
+#[tokio::test]
+async fn a_hello_tells_versions_limits_and_the_order_to_fetch_another_model() {
+    let world = World::new().await;
+    world.add_user("ana@example.com", "sales_rep").await;
+    let (_, token) = world.enrol("ana@example.com").await;
+    let hello = |model: Value| {
+        world.send(Some(&token), Method::POST, "/sync/v1/hello", json!({ "protocols": [1], "model": model }))
+    };
+    let answer = hello(json!("an old one")).await.expect(200);
+    assert_eq!((&answer["protocols"], &answer["limits"]["mutations"]), (&json!([1]), &json!(1_000)));
+    assert_eq!(answer["orders"], json!([{ "order": "upgrade", "model": answer["model"] }]));
+    assert_eq!(hello(answer["model"].clone()).await.expect(200)["orders"], json!([]));
+}

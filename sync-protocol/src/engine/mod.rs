@@ -15,6 +15,7 @@ mod backoff;
 mod effect;
 mod input;
 mod live;
+mod report;
 mod request;
 mod state;
 
@@ -24,6 +25,7 @@ use backoff::Backoff;
 pub use effect::Effect;
 pub use input::{Answer, CommitFailure, Draft, Edit, Input};
 use live::News;
+use report::Reporting;
 pub use state::{Phase, SyncState};
 
 use crate::id::{MutationId, Sequence};
@@ -73,6 +75,7 @@ pub struct Engine {
     resets_in_a_row: u32,
     fetching_model: Option<String>,
     news: News,
+    reporting: Reporting,
     shown: Option<SyncState>,
 }
 
@@ -131,6 +134,7 @@ impl Engine {
             resets_in_a_row: 0,
             fetching_model: None,
             news: News::default(),
+            reporting: Reporting::default(),
             shown: None,
         }
     }

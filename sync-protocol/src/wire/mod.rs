@@ -4,6 +4,7 @@
 //! never an error, so that an older side understands a newer one.
 
 mod exchange;
+mod hello;
 mod live;
 mod mutation;
 mod operation;
@@ -11,6 +12,7 @@ mod outcome;
 mod problem;
 
 pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
+pub use hello::{HelloAnswer, HelloRequest, Limits, Report};
 pub use live::{Delta, LiveAnswer, LiveEvent, Order, Poke};
 pub use mutation::{FieldOperation, Fields, Mutation, MutationKind};
 pub use operation::Operation;

@@ -11,11 +11,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use sync_protocol::wire::Verdict;
+use sync_protocol::wire::{Report, Verdict};
 
 /// From half a millisecond to a minute.
 const DURATION_BUCKETS_SECS: [f64; 15] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// From a second to a month.
+const AGE_BUCKETS_SECS: [f64; 8] = [1.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0];
+const OUTBOX_BUCKETS: [f64; 7] = [0.0, 1.0, 5.0, 20.0, 100.0, 500.0, 2_000.0];
 
 /// The server's measurements; cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,8 +42,31 @@ struct Registered {
     first_syncs_waiting: Gauge,
     refused: Family<LaneLabels, Counter>,
     writer_queue_bytes: Gauge,
+    devices: Devices,
     head: Gauge,
     database_bytes: Gauge,
+}
+
+/// How devices stand, as they say themselves.
+#[derive(Debug)]
+struct Devices {
+    lag: Histogram,
+    outbox: Histogram,
+    oldest_unsent: Histogram,
+}
+
+impl Devices {
+    fn register(registry: &mut Registry) -> Self {
+        let lag = Histogram::new(AGE_BUCKETS_SECS);
+        let about = "How long ago devices that reported were last in step";
+        registry.register_with_unit("device_lag", about, Unit::Seconds, lag.clone());
+        let outbox = Histogram::new(OUTBOX_BUCKETS);
+        registry.register("device_outbox", "Changes without an outcome on devices that reported", outbox.clone());
+        let oldest_unsent = Histogram::new(AGE_BUCKETS_SECS);
+        let about = "Age of the oldest change without an outcome on devices that reported and have one";
+        registry.register_with_unit("device_oldest_unsent", about, Unit::Seconds, oldest_unsent.clone());
+        Self { lag, outbox, oldest_unsent }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -131,6 +158,7 @@ impl Metrics {
             Unit::Bytes,
             writer_queue_bytes.clone(),
         );
+        let devices = Devices::register(&mut registry);
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -156,6 +184,7 @@ impl Metrics {
             first_syncs_waiting,
             refused,
             writer_queue_bytes,
+            devices,
             head,
             database_bytes,
         }))
@@ -227,6 +256,18 @@ impl Metrics {
     /// Notes how much waits to be written.
     pub fn writer_queue(&self, bytes: usize) {
         self.0.writer_queue_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how a device stands, as it says.
+    pub fn device_report(&self, report: &Report) {
+        let secs = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)).as_secs_f64();
+        if let Some(lag_ms) = report.lag_ms {
+            self.0.devices.lag.observe(secs(lag_ms));
+        }
+        if let Some(oldest_ms) = report.oldest_ms {
+            self.0.devices.oldest_unsent.observe(secs(oldest_ms));
+        }
+        self.0.devices.outbox.observe(f64::from(u32::try_from(report.waiting).unwrap_or(u32::MAX)));
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.
