@@ -1,6 +1,6 @@
 # `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench wasm
+.PHONY: help setup demo test soak check bench fuzz wasm
 
 # rustup's folder, for a shell that was opened before rustup was installed.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -29,6 +29,9 @@ check: setup ## format, lints and dependencies, without running a test
 bench: setup ## measure the server, release build, as ratios beside a bare SQLite loop; on a quiet machine
 	@cargo build --release --bins
 	@cargo bench --package cartera-tests
+
+fuzz: setup ## feed every parser of bytes from outside with what it does not expect, FUZZ_SECONDS (60) each; needs nightly
+	@scripts/fuzz
 
 wasm: setup ## build what also runs in a browser, for wasm32-unknown-unknown
 	@scripts/verify wasm

@@ -11,6 +11,9 @@ pub const MAX_ANSWER_BYTES: u64 = 64 << 20;
 const WINDOW_LOG_MAX: u32 = 23;
 
 /// A request's body, and the `Content-Encoding` it needs.
+///
+/// # Errors
+/// When it cannot be compressed.
 pub fn encode(json: Vec<u8>) -> io::Result<(Vec<u8>, Option<&'static str>)> {
     if json.len() < COMPRESS_FROM_BYTES {
         return Ok((json, None));
@@ -21,6 +24,9 @@ pub fn encode(json: Vec<u8>) -> io::Result<(Vec<u8>, Option<&'static str>)> {
 
 /// The bytes of an answer, decompressed when it says that it is compressed; never more than [`MAX_ANSWER_BYTES`],
 /// however small it travelled.
+///
+/// # Errors
+/// When it breaks off, is not what it says, or holds too much (`InvalidData`).
 pub fn decode(body: impl Read, encoding: Option<&str>) -> io::Result<Vec<u8>> {
     let is_zstd = encoding.is_some_and(|encoding| encoding.trim().eq_ignore_ascii_case("zstd"));
     if !is_zstd {

@@ -2,7 +2,7 @@
 //!
 //! The device knows only the [`Transport`] trait; [`HttpTransport`] is the one that a person uses, tests bring their own.
 
-mod body;
+pub mod body;
 mod error;
 mod events;
 mod http;

@@ -1,0 +1,94 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Settings};
+use sync_protocol::id::RecordId;
+use sync_protocol::store::{ApplyError, MemoryStore};
+use sync_protocol::wire::{ExchangeResponse, FieldOperation, MutationKind};
+use uuid::Uuid;
+
+/// A device in memory, with an outbox that answers can be about.
+#[derive(Debug)]
+pub struct Host {
+    engine: Engine,
+    store: MemoryStore,
+    now_ms: i64,
+    /// The exchange that waits for its answer.
+    flight: Option<u64>,
+}
+
+impl Host {
+    /// A device that has made a record, changed it with every operation there is, and deleted another.
+    #[must_use]
+    pub fn new() -> Self {
+        let store = MemoryStore::default();
+        let engine = Engine::restore(store.saved(), Settings::default());
+        let mut host = Self { engine, store, now_ms: 1_000, flight: None };
+        host.give(Input::Offline);
+        let (one, other) = (RecordId(Uuid::from_u128(1)), RecordId(Uuid::from_u128(2)));
+        let draft = |kind, record, ops| Draft {
+            kind,
+            entity: "opportunity".to_owned(),
+            record,
+            base: 0,
+            set: BTreeMap::from([("name".to_owned(), json!("A"))]),
+            ops,
+            at_ms: 1,
+        };
+        let field = |name: &str| name.to_owned();
+        let ops = vec![
+            FieldOperation::Increment { field: field("score"), by: i64::MAX },
+            FieldOperation::Add { field: field("tags"), values: vec![json!("a")] },
+            FieldOperation::Remove { field: field("teams"), values: vec![json!("a")] },
+            FieldOperation::Append { field: field("log"), values: vec![json!({"at": 1, "text": "x"})] },
+        ];
+        let drafts = vec![draft(MutationKind::Create, one, Vec::new()), draft(MutationKind::Update, one, ops)];
+        host.give(Input::Edit(Edit { ticket: 1, drafts }));
+        host.give(Input::Edit(Edit { ticket: 2, drafts: vec![draft(MutationKind::Delete, other, Vec::new())] }));
+        host.give(Input::Online);
+        host
+    }
+
+    /// Takes a server's answer to whatever it asked last, then looks at what it holds.
+    ///
+    /// # Panics
+    /// When engine and store no longer agree: that is the finding.
+    pub fn answer(&mut self, response: ExchangeResponse) {
+        self.now_ms += 600_000;
+        self.give(Input::SyncRequested);
+        if let Some(exchange) = self.flight.take() {
+            self.give(Input::Answered { exchange, answer: Answer::Response(Box::new(response)) });
+        }
+        assert_eq!(self.engine.saved(), &self.store.saved(), "the engine knows what is durable");
+        let ids: Vec<RecordId> = self.store.bases().map(|(id, _)| id).collect();
+        for id in ids {
+            let _ = self.store.view(id);
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        for effect in self.engine.handle(self.now_ms, input) {
+            match effect {
+                Effect::Send { exchange, .. } => self.flight = Some(exchange),
+                Effect::Commit { commit, batch } => {
+                    let input = match self.store.commit(&batch) {
+                        Ok(()) => Input::Committed { commit },
+                        Err(ApplyError::BaseMissing { .. }) => {
+                            Input::CommitFailed { commit, failure: CommitFailure::BaseMissing }
+                        }
+                        Err(ApplyError::Store(never)) => match never {},
+                    };
+                    self.give(input);
+                }
+                Effect::FetchModel { hash } => self.give(Input::ModelStored { hash }),
+                Effect::WakeAt { .. } | Effect::Saved { .. } | Effect::NotSaved { .. } | Effect::State(_) => {}
+            }
+        }
+    }
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self::new()
+    }
+}
