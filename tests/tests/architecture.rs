@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 5] = ["sync-protocol", "crm", "server", "client", "tests"];
+const CRATES: [&str; 6] = ["sync-protocol", "crm", "conformance", "server", "client", "tests"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
@@ -70,13 +70,14 @@ fn mentions(folder: &str, except: &[&str], paths: &[&str]) -> Vec<String> {
 
 #[test]
 fn crates_know_only_what_lies_below_them() {
-    let own = ["sync-protocol", "crm", "cartera-server", "cartera-client", "cartera-tests"];
-    let allowed: [(&str, &[&str]); 5] = [
+    let own = ["sync-protocol", "crm", "cartera-conformance", "cartera-server", "cartera-client", "cartera-tests"];
+    let allowed: [(&str, &[&str]); 6] = [
         ("sync-protocol", &[]),
         ("crm", &[]),
-        ("server", &["sync-protocol", "crm"]),
+        ("conformance", &["sync-protocol"]),
+        ("server", &["sync-protocol", "crm", "cartera-conformance"]),
         ("client", &["sync-protocol", "crm"]),
-        ("tests", &["sync-protocol", "crm", "cartera-server", "cartera-client"]),
+        ("tests", &["sync-protocol", "crm", "cartera-conformance", "cartera-server", "cartera-client"]),
     ];
     for (package, may_know) in allowed {
         for section in ["dependencies", "dev-dependencies"] {
@@ -236,7 +237,7 @@ fn documents_point_to_what_is_there() {
 fn the_map_names_every_room() {
     let map = read(&root().join("docs/architecture.md"));
     let mut missing = Vec::new();
-    for package in ["sync-protocol", "crm", "server", "client"] {
+    for package in ["sync-protocol", "crm", "conformance", "server", "client"] {
         let source = root().join(package).join("src");
         for entry in fs::read_dir(&source).unwrap_or_else(|error| panic!("{}: {error}", source.display())) {
             let path = entry.expect("the folder can be read").path();

@@ -1,5 +1,6 @@
 //! The command `cartera`. Every subcommand is one file: its arguments, and a `run` that returns what is to be said.
 
+mod conformance;
 mod demo;
 mod device;
 mod export;
@@ -57,6 +58,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Conformance(conformance::Arguments),
     Demo(demo::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
@@ -69,6 +71,7 @@ enum Command {
 async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure> {
     match command {
         Command::Serve(arguments) => serve::run(arguments, context).await,
+        Command::Conformance(arguments) => conformance::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::Export(arguments) => export::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
