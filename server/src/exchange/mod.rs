@@ -2,9 +2,11 @@
 
 mod first_syncs;
 mod operation;
+mod page;
 mod pull;
 mod routes;
 
 pub use first_syncs::{FirstSyncs, Place};
-pub use pull::{Page, PullError, Puller};
+pub use page::Page;
+pub use pull::{PullError, Puller};
 pub use routes::{Described, MAX_PAGE_BYTES, routes};

@@ -15,6 +15,7 @@ use sync_protocol::id::{ScopeId, Sequence};
 use uuid::Uuid;
 
 use super::operation::{Head, Operations};
+use super::page::Page;
 use crate::live::Snapshot;
 use crate::platform::db::Db;
 use crate::record::catalogue::EntityCode;
@@ -24,30 +25,6 @@ use crate::user::rights::Rights;
 
 /// Rows that one statement reads at a time: enough to make its fixed cost small, few enough to keep memory small.
 const ROWS_PER_READ: i64 = 1_000;
-
-/// What a device is told by one exchange.
-#[derive(Debug)]
-pub struct Page {
-    /// A JSON array of operations.
-    pub operations: String,
-    /// How many there are.
-    pub count: usize,
-    /// Where the next page begins.
-    pub cursor: Cursor,
-    /// Whether there is a next page already.
-    pub more: bool,
-    /// The tenant's last sequence when the page was cut.
-    pub head: Sequence,
-}
-
-impl Page {
-    /// A page without operations.
-    #[must_use]
-    pub fn nothing_new(cursor: Cursor, head: Sequence) -> Self {
-        let more = !cursor.backfill.is_empty() || cursor.seq < head;
-        Self { operations: "[]".into(), count: 0, cursor, more, head }
-    }
-}
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]

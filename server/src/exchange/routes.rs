@@ -12,7 +12,8 @@ use sync_protocol::cursor::Cursor;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 
 use super::first_syncs::Place;
-use super::pull::{Page, PullError, Puller};
+use super::page::Page;
+use super::pull::{PullError, Puller};
 use crate::app::App;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
