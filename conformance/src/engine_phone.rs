@@ -80,10 +80,12 @@ impl EnginePhone {
                                 "the server took {record} for known, which the device does not have"
                             ));
                         }
+                        Err(ApplyError::Chunk(error)) => return broken(format!("a chunk cannot be read: {error}")),
                         Err(ApplyError::Store(never)) => match never {},
                     };
                     self.give(input)?;
                 }
+                Effect::Fetch { .. } => return broken("the engine fetched chunks, which this device does not"),
                 Effect::FetchModel { hash } => self.give(Input::ModelStored { hash })?,
                 Effect::NotSaved { .. } => return broken("the engine did not take an edit"),
                 Effect::WakeAt { .. } | Effect::Saved { .. } | Effect::State(_) => {}

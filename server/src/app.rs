@@ -20,6 +20,7 @@ use crate::platform::telemetry::metrics::Metrics;
 use crate::record::catalogue::Catalogue;
 use crate::record::schema;
 use crate::record::write::{Commit, Writer};
+use crate::snapshot::{self, Chunks};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
 use crate::{device, exchange, export, import, model, openapi, record, user};
@@ -42,6 +43,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     metrics: Metrics,
     auth: Auth,
+    chunks: Chunks,
 }
 
 impl App {
@@ -60,6 +62,7 @@ impl App {
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
         let metrics = Metrics::new();
+        let chunks = Chunks::open(&config.data_dir.join("chunks"), config.snapshot.cache_bytes, metrics.clone())?;
         let queue_bytes = config.limits.writer_queue_bytes;
         let writer =
             Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone(), queue_bytes)
@@ -68,7 +71,8 @@ impl App {
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
-        let inner = Inner { config, db, live, live_feed, first_syncs, writer, tenant, clock, entropy, metrics, auth };
+        let inner =
+            Inner { config, db, live, live_feed, first_syncs, writer, tenant, clock, entropy, metrics, auth, chunks };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -120,6 +124,12 @@ impl App {
     #[must_use]
     pub fn auth(&self) -> &Auth {
         &self.inner.auth
+    }
+
+    /// What new devices fetch first.
+    #[must_use]
+    pub fn chunks(&self) -> &Chunks {
+        &self.inner.chunks
     }
 
     /// Model, people, scopes and head, as of the last commit.
@@ -186,6 +196,7 @@ pub fn telemetry_router(app: &App) -> Router {
 fn routes() -> Router<App> {
     Router::new()
         .merge(exchange::routes())
+        .merge(snapshot::routes())
         .merge(user::routes::routes())
         .merge(device::routes())
         .merge(model::routes::routes())

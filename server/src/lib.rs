@@ -16,5 +16,6 @@ pub mod recent;
 pub mod record;
 pub mod scope;
 pub mod serve;
+pub mod snapshot;
 pub mod tenant;
 pub mod user;

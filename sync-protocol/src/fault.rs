@@ -27,6 +27,8 @@ pub enum Fault {
     KeepDroppedScope,
     /// A device forgets the pages of a run that came before the last one.
     ForgetStagedPages,
+    /// A chunk goes out although a record in it was deleted or left the scope.
+    ReuseStaleChunk,
     /// A device does not lay its own change over its base when the server has made it.
     SkipOwnChange,
 }

@@ -40,6 +40,7 @@ impl Host {
                 Err(ApplyError::BaseMissing { .. }) => {
                     self.give(Input::CommitFailed { commit, failure: CommitFailure::BaseMissing });
                 }
+                Err(ApplyError::Chunk(error)) => panic!("nothing here fetches chunks: {error}"),
                 Err(ApplyError::Store(never)) => match never {},
             }
         }

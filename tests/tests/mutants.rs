@@ -82,6 +82,11 @@ fn a_scope_that_a_device_keeps_is_noticed() {
 }
 
 #[test]
+fn a_stale_chunk_is_noticed() {
+    is_noticed(Fault::ReuseStaleChunk);
+}
+
+#[test]
 fn pages_that_a_device_forgets_are_noticed() {
     is_noticed(Fault::ForgetStagedPages);
 }

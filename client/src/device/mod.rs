@@ -91,6 +91,7 @@ impl Device {
         let model = store.model()?.map(|stored| read_model(&stored.json)).transpose()?;
         let settings = Settings {
             language: Some(code(language).to_owned()),
+            chunks: true,
             jitter_seed: identity.device.0.as_u64_pair().1,
             ..Settings::default()
         };
@@ -175,6 +176,7 @@ impl Device {
         match self.store.commit(batch, self.fetched.as_ref()) {
             Ok(()) => Input::Committed { commit },
             Err(ApplyError::BaseMissing { .. }) => Input::CommitFailed { commit, failure: CommitFailure::BaseMissing },
+            Err(ApplyError::Chunk(_)) => Input::CommitFailed { commit, failure: CommitFailure::Chunk },
             Err(ApplyError::Store(error)) => {
                 failure.get_or_insert(error);
                 Input::CommitFailed { commit, failure: CommitFailure::Storage }

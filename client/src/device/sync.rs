@@ -2,9 +2,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
-use sync_protocol::engine::{Answer, Effect, Input};
+use sync_protocol::engine::{Answer, Effect, Fetch, Input};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{Batch, StoreOp};
+use sync_protocol::store::{Batch, Saved, StoreOp};
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Report, Verdict};
 
 use super::{Device, DeviceError};
@@ -24,7 +24,7 @@ pub struct Progress {
     pub exchanges: u64,
     /// Mutations sent.
     pub sent: u64,
-    /// Operations received.
+    /// Operations, and records in chunks, received.
     pub received: u64,
 }
 
@@ -43,7 +43,7 @@ pub struct SyncReport {
     pub merged: u64,
     /// Mutations that the server did not do.
     pub rejected: u64,
-    /// Operations received.
+    /// Operations, and records in chunks, received.
     pub received: u64,
     /// Mutations that still wait for an outcome.
     pub waiting: usize,
@@ -170,8 +170,12 @@ impl Device {
                         let answer = run.exchange(&request);
                         inputs.push_back(Input::Answered { exchange, answer });
                     }
+                    Effect::Fetch { exchange, fetch } => {
+                        let answer = run.fetch(&fetch);
+                        inputs.push_back(Input::Answered { exchange, answer });
+                    }
                     Effect::Commit { commit, batch } => {
-                        run.count(&batch);
+                        run.count(&batch, self.engine.saved());
                         inputs.push_back(self.commit(commit, &batch, &mut run.failure));
                     }
                     Effect::FetchModel { hash } => inputs.push_back(self.fetch_model(run, hash)),
@@ -236,18 +240,36 @@ impl Run<'_> {
                 self.count_outcomes(&response);
                 Answer::Response(Box::new(response))
             }
-            Err(error) => {
-                let answer = match &error {
-                    TransportError::Refused { problem, retry_after } => Answer::Problem {
-                        problem: problem.clone(),
-                        retry_after_ms: retry_after.and_then(|pause| i64::try_from(pause.as_millis()).ok()),
-                    },
-                    _ => Answer::Failed,
-                };
-                self.refusal = Some(error);
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    fn fetch(&mut self, fetch: &Fetch) -> Answer {
+        let answer = match fetch {
+            Fetch::Manifest(request) => {
+                self.transport.manifest(request).map(|manifest| Answer::Manifest(Box::new(manifest)))
+            }
+            Fetch::Chunks(chunks) => self.transport.chunks(chunks).map(Answer::Chunks),
+        };
+        match answer {
+            Ok(answer) => {
+                self.refusal = None;
                 answer
             }
+            Err(error) => self.refuse(error),
         }
+    }
+
+    fn refuse(&mut self, error: TransportError) -> Answer {
+        let answer = match &error {
+            TransportError::Refused { problem, retry_after } => Answer::Problem {
+                problem: problem.clone(),
+                retry_after_ms: retry_after.and_then(|pause| i64::try_from(pause.as_millis()).ok()),
+            },
+            _ => Answer::Failed,
+        };
+        self.refusal = Some(error);
+        answer
     }
 
     fn count_outcomes(&mut self, response: &ExchangeResponse) {
@@ -261,9 +283,12 @@ impl Run<'_> {
         }
     }
 
-    fn count(&mut self, batch: &Batch) {
+    fn count(&mut self, batch: &Batch, saved: &Saved) {
+        let waiting = saved.position.bootstrap.iter().flat_map(|bootstrap| &bootstrap.waiting);
+        let rows_of = |hash| waiting.clone().find(|chunk| chunk.hash == hash).map_or(0, |chunk| chunk.rows);
         let operations = batch.ops.iter().map(|op| match op {
             StoreOp::Apply { operations } | StoreOp::Stage { operations, .. } => operations.len() as u64,
+            StoreOp::Chunk { hash, .. } => rows_of(*hash),
             _ => 0,
         });
         self.report.received += operations.sum::<u64>();

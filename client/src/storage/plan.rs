@@ -7,6 +7,7 @@ use crm::model::{Entity, FieldKind, Model};
 use crm::rules::fold;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sync_protocol::wire::chunk::{ChunkError, ChunkRow};
 
 /// From this many digits on, the last ones of a phone number are a word of their own: people leave the prefix away.
 const NATIONAL_DIGITS: usize = 9;
@@ -45,9 +46,30 @@ impl IndexPlan {
     /// What the index is to know of a record; nothing of one whose entity the plan does not know.
     #[must_use]
     pub fn index(&self, entity: &str, fields: &Fields) -> Indexed {
+        self.entities.get(entity).map(|plan| plan.index(fields)).unwrap_or_default()
+    }
+
+    /// The same of a chunk's row, of which only the fields are read that the index is about.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn index_row(&self, entity: &str, row: &ChunkRow<'_>) -> Result<Indexed, ChunkError> {
         let Some(plan) = self.entities.get(entity) else {
-            return Indexed::default();
+            return Ok(Indexed::default());
         };
+        let mut fields = Fields::new();
+        for name in plan.titles.iter().chain(&plan.words).chain(&plan.phones) {
+            if let Some(value) = row.field(name)?.filter(|_| !fields.contains_key(name)) {
+                fields.insert(name.clone(), value);
+            }
+        }
+        Ok(plan.index(&fields))
+    }
+}
+
+impl EntityPlan {
+    fn index(&self, fields: &Fields) -> Indexed {
+        let plan = self;
         let mut words = String::new();
         for value in plan.words.iter().filter_map(|name| fields.get(name)) {
             push_texts(&mut words, value);
@@ -60,9 +82,7 @@ impl IndexPlan {
         let title = title.map(fold).unwrap_or_default();
         Indexed { title, words }
     }
-}
 
-impl EntityPlan {
     fn of(entity: &Entity) -> Self {
         let searched = || entity.fields.values().filter(|field| field.search);
         let is_phones = |kind: &FieldKind| *kind == FieldKind::Phones;

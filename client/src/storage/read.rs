@@ -224,7 +224,7 @@ fn settled_view(row: &Row) -> Result<View, StorageError> {
     })
 }
 
-fn number(row: &Row, column: usize) -> Result<u64, StorageError> {
+pub(super) fn number(row: &Row, column: usize) -> Result<u64, StorageError> {
     let number: i64 = row.get(column).attempting("read a number")?;
     Ok(number.cast_unsigned())
 }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use sync_protocol::id::{MutationId, RecordId, ScopeId, Sequence};
-use sync_protocol::store::{Attention, BaseRecord, Batch, Position, Store, StoreOp};
+use sync_protocol::store::{ApplyError, Attention, BaseRecord, Batch, Position, PutRow, Standing, Store, StoreOp};
+use sync_protocol::wire::chunk::ChunkRow;
 use sync_protocol::wire::{Mutation, Operation};
 use uuid::Uuid;
 
 use super::error::Attempt;
+use super::plan::Indexed;
 use super::{IndexPlan, StorageError, json};
 
 /// How soon a transaction must be on the disk.
@@ -36,6 +38,8 @@ impl Durability {
             StoreOp::Apply { .. }
             | StoreOp::Stage { .. }
             | StoreOp::ApplyStaged
+            | StoreOp::Manifest { .. }
+            | StoreOp::Chunk { .. }
             | StoreOp::Checkpoint { .. }
             | StoreOp::Model { .. } => false,
         };
@@ -69,11 +73,66 @@ impl Writing<'_> {
         Ok(code)
     }
 
+    fn put(&mut self, stored: &Stored<'_>, indexed: &Indexed) -> Result<(), StorageError> {
+        let attempt = "keep a record";
+        let code = self.code(stored.entity)?;
+        let sql = "INSERT INTO record (id, entity, seq, scopes, generation, hidden, title, body)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                   ON CONFLICT (id) DO UPDATE SET entity = excluded.entity, seq = excluded.seq,
+                       scopes = excluded.scopes, generation = excluded.generation, hidden = excluded.hidden,
+                       title = excluded.title, body = excluded.body
+                   RETURNING num";
+        let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
+        let values = params![
+            stored.id.as_bytes(),
+            code,
+            signed(stored.seq),
+            json::write(&stored.scopes),
+            signed(stored.generation),
+            stored.hidden,
+            indexed.title,
+            stored.body,
+        ];
+        let num: i64 = statement.query_row(values, |row| row.get(0)).attempting(attempt)?;
+        let sql = "INSERT OR REPLACE INTO record_text (rowid, words) VALUES (?1, ?2)";
+        let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
+        statement.execute(params![num, indexed.words]).attempting("keep a record's words")?;
+        Ok(())
+    }
+
     fn ids(&self, sql: &str, parameter: i64, attempt: &'static str) -> Result<Vec<RecordId>, StorageError> {
         let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
         let ids = statement.query_map([parameter], |row| row.get(0).map(record_id)).attempting(attempt)?;
         ids.collect::<Result<_, _>>().attempting(attempt)
     }
+}
+
+/// A record on its way into its row.
+struct Stored<'a> {
+    id: RecordId,
+    entity: &'a str,
+    seq: Sequence,
+    scopes: &'a [ScopeId],
+    generation: u64,
+    hidden: bool,
+    /// The fields as JSON.
+    body: &'a str,
+}
+
+/// The fields of a chunk's row as the JSON object that is stored: their values are copied, not read.
+fn body(row: &ChunkRow<'_>) -> String {
+    let mut body = String::with_capacity(512);
+    for (name, value) in row.values() {
+        body.push(if body.is_empty() { '{' } else { ',' });
+        body.push_str(&json::write(&name));
+        body.push(':');
+        body.push_str(value);
+    }
+    if body.is_empty() {
+        body.push('{');
+    }
+    body.push('}');
+    body
 }
 
 fn record_id(bytes: [u8; 16]) -> RecordId {
@@ -88,31 +147,46 @@ impl Store for Writing<'_> {
     }
 
     fn put_base(&mut self, id: RecordId, record: BaseRecord) -> Result<(), StorageError> {
-        let attempt = "keep a record";
-        let code = self.code(&record.entity)?;
         let indexed = self.plan.index(&record.entity, &record.fields);
-        let sql = "INSERT INTO record (id, entity, seq, scopes, generation, hidden, title, body)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                   ON CONFLICT (id) DO UPDATE SET entity = excluded.entity, seq = excluded.seq,
-                       scopes = excluded.scopes, generation = excluded.generation, hidden = excluded.hidden,
-                       title = excluded.title, body = excluded.body
-                   RETURNING num";
+        let stored = Stored {
+            id,
+            entity: &record.entity,
+            seq: record.seq,
+            scopes: &record.scopes,
+            generation: record.generation,
+            hidden: record.hidden,
+            body: &json::write(&record.fields),
+        };
+        self.put(&stored, &indexed)
+    }
+
+    fn standing(&self, id: RecordId) -> Result<Option<Standing>, StorageError> {
+        let attempt = "look for a record";
+        let sql = "SELECT seq, scopes, generation FROM record WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
-        let values = params![
-            id.as_bytes(),
-            code,
-            signed(record.seq),
-            json::write(&record.scopes),
-            signed(record.generation),
-            record.hidden,
-            indexed.title,
-            json::write(&record.fields),
-        ];
-        let num: i64 = statement.query_row(values, |row| row.get(0)).attempting(attempt)?;
-        let sql = "INSERT OR REPLACE INTO record_text (rowid, words) VALUES (?1, ?2)";
-        let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
-        statement.execute(params![num, indexed.words]).attempting("keep a record's words")?;
-        Ok(())
+        let mut rows = statement.query([id.as_bytes()]).attempting(attempt)?;
+        let Some(row) = rows.next().attempting(attempt)? else { return Ok(None) };
+        let scopes: String = row.get(1).attempting(attempt)?;
+        Ok(Some(Standing {
+            seq: super::read::number(row, 0)?,
+            scopes: json::read(&scopes, || format!("record.scopes of {id}"))?,
+            generation: super::read::number(row, 2)?,
+        }))
+    }
+
+    fn put_row(&mut self, put: &PutRow<'_>) -> Result<(), ApplyError<StorageError>> {
+        let row = &put.row;
+        let indexed = self.plan.index_row(put.entity, row).map_err(ApplyError::Chunk)?;
+        let stored = Stored {
+            id: row.id,
+            entity: put.entity,
+            seq: row.seq,
+            scopes: put.scopes,
+            generation: put.generation,
+            hidden: false,
+            body: &body(row),
+        };
+        Ok(self.put(&stored, &indexed)?)
     }
 
     fn remove_base(&mut self, id: RecordId) -> Result<(), StorageError> {

@@ -1,15 +1,21 @@
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Problem, Report};
+use sync_protocol::wire::chunk::ChunkHash;
+use sync_protocol::wire::{
+    ChunkEntry, ChunksRequest, ExchangeRequest, ExchangeResponse, ManifestRequest, ManifestResponse, Problem, Report,
+};
 use ureq::http::{Response, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
+use super::chunk::{self, Partial};
 use super::{EnrolRequest, Enrolment, Transport, TransportError, body};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,6 +73,7 @@ pub struct HttpTransport {
     /// None until the device is enrolled.
     token: Option<String>,
     language: &'static str,
+    partial: RefCell<Partial>,
 }
 
 impl HttpTransport {
@@ -93,7 +100,7 @@ impl HttpTransport {
             .timeout_per_write(Some(SILENCE_TIMEOUT))
             .build()
             .new_agent();
-        Ok(Self { agent, server, token: None, language })
+        Ok(Self { agent, server, token: None, language, partial: RefCell::default() })
     }
 
     /// Shows `token` with every request from now on.
@@ -149,6 +156,32 @@ impl HttpTransport {
         let bytes = read(&url, answer)?;
         Ok((url, bytes))
     }
+
+    /// One chunk, from where the connection broke the last time.
+    fn chunk(&self, hash: ChunkHash) -> Result<Vec<Arc<[u8]>>, TransportError> {
+        let url = format!("{}/sync/v1/chunk/{hash}", self.server.base);
+        let mut partial = self.partial.borrow_mut();
+        let mut asking = self.agent.get(&url).header("Accept-Encoding", "zstd");
+        if let Some(token) = &self.token {
+            asking = asking.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some((from, tag)) = partial.from(hash) {
+            asking = asking.header("Range", format!("bytes={from}-")).header("If-Range", tag);
+        }
+        let answer = asking.call().map_err(|source| no_answer(&url, source))?;
+        if !answer.status().is_success() {
+            *partial = Partial::default();
+            return read(&url, answer).map(|_| Vec::new());
+        }
+        let is_rest = answer.status().as_u16() == 206;
+        let (head, body) = answer.into_parts();
+        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let bytes = partial
+            .read(hash, is_rest, header("etag"), body.into_reader())
+            .map_err(|error| no_answer(&url, ureq::Error::Io(error)))?;
+        chunk::lines(&bytes, header("content-encoding").as_deref())
+            .map_err(|error| TransportError::Unintelligible { url, reason: error.to_string() })
+    }
 }
 
 impl Transport for HttpTransport {
@@ -160,6 +193,19 @@ impl Transport for HttpTransport {
         let (_, answer) = self.send("/sync/v1/report", report)?;
         drop(answer);
         Ok(())
+    }
+
+    fn manifest(&self, request: &ManifestRequest) -> Result<ManifestResponse, TransportError> {
+        self.post("/sync/v1/manifest", request)
+    }
+
+    fn chunks(&self, chunks: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError> {
+        if let [chunk] = chunks {
+            return self.chunk(chunk.hash);
+        }
+        let request = ChunksRequest { chunks: chunks.iter().map(|chunk| chunk.hash).collect() };
+        let (url, plain) = self.send("/sync/v1/chunks", &request)?;
+        chunk::lines(&plain, None).map_err(|error| TransportError::Unintelligible { url, reason: error.to_string() })
     }
 
     fn model(&self, hash: &str) -> Result<String, TransportError> {

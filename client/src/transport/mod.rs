@@ -3,14 +3,17 @@
 //! The device knows only the [`Transport`] trait; [`HttpTransport`] is the one that a person uses, tests bring their own.
 
 pub mod body;
+mod chunk;
 mod error;
 mod events;
 mod http;
 mod live;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sync_protocol::id::{DeviceId, RecordId, TenantId};
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Report};
+use sync_protocol::wire::{ChunkEntry, ExchangeRequest, ExchangeResponse, ManifestRequest, ManifestResponse, Report};
 
 pub use error::TransportError;
 pub use http::{HttpTransport, ServerAddress};
@@ -23,6 +26,18 @@ pub trait Transport {
     /// # Errors
     /// When the server was not reached, refused, or answered with something else than an answer.
     fn exchange(&self, request: &ExchangeRequest) -> Result<ExchangeResponse, TransportError>;
+
+    /// What a new device fetches first.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`]; a server that has no chunks refuses with 404.
+    fn manifest(&self, request: &ManifestRequest) -> Result<ManifestResponse, TransportError>;
+
+    /// The bytes of chunks, uncompressed; those that the server no longer has may be missing.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    fn chunks(&self, chunks: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError>;
 
     /// The model of that hash, as JSON, as the device's user may see it.
     ///

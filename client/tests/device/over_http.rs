@@ -5,8 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+use cartera_client::transport::{HttpTransport, ServerAddress, Transport};
 use crm::model::Model;
 use serde_json::{Value, json};
+use sync_protocol::wire::ManifestRequest;
+use sync_protocol::wire::chunk::{ChunkHash, ChunkWriter};
 
 use crate::support::id;
 
@@ -72,11 +75,16 @@ fn receive(stream: &TcpStream) -> Request {
 }
 
 fn respond(stream: &mut TcpStream, (status, headers, body): &Answer) {
+    // So many bytes are promised and do not come: the connection breaks.
+    let missing =
+        headers.iter().find(|(name, _)| *name == MISSING).map_or(0, |(_, count)| count.parse().expect("a number"));
     let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let (headers, length) = (headers.concat(), body.len());
+    let (headers, length) = (headers.concat(), body.len() + missing);
     let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("somebody listens");
 }
+
+const MISSING: &str = "x-missing";
 
 fn plain(document: &Value) -> Answer {
     (200, Vec::new(), document.to_string().into_bytes())
@@ -135,6 +143,7 @@ fn a_device_enrols_syncs_and_renews_its_session() {
     let (url, asked) = serve(vec![
         enrolment("first"),
         model(),
+        problem(404, "unknown-route"),
         exchange(),
         (204, Vec::new(), Vec::new()),
         problem(401, "unauthorised"),
@@ -157,6 +166,7 @@ fn a_device_enrols_syncs_and_renews_its_session() {
 
     let report = document(&run(home.path(), &["sync"], ""));
     assert_eq!((&report["in_step"], &report["received"]), (&json!(true), &json!(1)));
+    assert_eq!(asked.recv().expect("came").line, "POST /sync/v1/manifest HTTP/1.1");
     let request = asked.recv().expect("came");
     assert_eq!(request.line, "POST /sync/v1/exchange HTTP/1.1");
     assert_eq!(request.header("accept-encoding"), Some("zstd, gzip"));
@@ -190,6 +200,43 @@ fn a_device_enrols_syncs_and_renews_its_session() {
 }
 
 #[test]
+fn a_chunk_that_was_cut_goes_on_from_there_in_the_next_try() {
+    let mut writer = ChunkWriter::new(1, "account");
+    writer.push(id(9), 4, r#"{"name":"Ácme"}"#, |_| true).expect("an object");
+    let bytes = writer.finish();
+    let hash = ChunkHash::of(&bytes).to_string();
+    let packed_bytes = zstd::bulk::compress(&bytes, 1).expect("compresses");
+    let manifest = json!({
+        "protocol": 1, "model": Model::core().for_role("sales_rep").hash, "cursor": "m1", "head": 4, "server_time_ms": 1,
+        "chunks": [{
+            "hash": hash, "entity": "account", "scope": 1, "rows": 1, "bytes": bytes.len(),
+            "packed_bytes": packed_bytes.len(), "as_of": 4, "priority": 1
+        }]
+    });
+    let head = |more: &[(&'static str, String)]| {
+        [&[("content-encoding", "zstd".to_owned()), ("etag", "\"tag\"".to_owned())], more].concat()
+    };
+    let cut = 20;
+    let (begin, rest) = packed_bytes.split_at(cut);
+    let (url, asked) = serve(vec![
+        packed(&manifest),
+        (200, head(&[(MISSING, rest.len().to_string())]), begin.to_vec()),
+        (206, head(&[]), rest.to_vec()),
+    ]);
+    let address = ServerAddress::parse(&url, false).expect("an address");
+    let transport = HttpTransport::new(address, None, "es").expect("a transport").with_token("secret".to_owned());
+    let chunks = transport.manifest(&ManifestRequest { protocol: 1 }).expect("a manifest").chunks;
+    asked.recv().expect("came");
+    assert!(transport.chunks(&chunks).expect_err("it was cut").is_retryable());
+    assert_eq!(asked.recv().expect("came").header("range"), None);
+    let came = transport.chunks(&chunks).expect("the rest comes");
+    let request = asked.recv().expect("came");
+    assert_eq!(request.line, format!("GET /sync/v1/chunk/{hash} HTTP/1.1"));
+    assert_eq!((request.header("range"), request.header("if-range")), (Some("bytes=20-"), Some("\"tag\"")));
+    assert_eq!(came, [std::sync::Arc::from(bytes)]);
+}
+
+#[test]
 fn somebody_elses_folder_is_not_taken_over() {
     let home = tempfile::tempdir().expect("a folder");
     let (url, _asked) = serve(vec![enrolment("first"), model()]);
@@ -208,6 +255,7 @@ fn what_is_no_answer_is_told_apart() {
         enrolment("first"),
         model(),
         (404, Vec::new(), b"<html>".to_vec()),
+        (404, Vec::new(), b"<html>".to_vec()),
         elsewhere,
         cut,
     ]);
@@ -219,5 +267,5 @@ fn what_is_no_answer_is_told_apart() {
         let failed = run(home.path(), &["sync"], "");
         assert_eq!((failed.status.code(), &document(&failed)["code"]), (Some(1), &json!(code)));
     }
-    assert_eq!(asked.try_iter().count(), 6, "nothing was asked twice, no redirect followed");
+    assert_eq!(asked.try_iter().count(), 7, "nothing was asked twice, no redirect followed");
 }

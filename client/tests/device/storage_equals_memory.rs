@@ -2,12 +2,14 @@
 //! outbox and the same position, and a batch that fails leaves the file as it was.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cartera_client::storage::{DeviceStore, Home};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sync_protocol::id::RecordId;
 use sync_protocol::store::{ApplyError, Attention, Batch, LayOver, MemoryStore, StoreOp};
+use sync_protocol::wire::chunk::{ChunkHash, ChunkWriter};
 use sync_protocol::wire::{FieldOperation, Fields, Mutation, MutationKind, Operation, Outcome, Verdict};
 use uuid::Uuid;
 
@@ -111,9 +113,26 @@ fn some_step() -> impl Strategy<Value = StoreOp> {
         4 => operations().prop_map(|operations| StoreOp::Apply { operations }),
         2 => operations().prop_map(|operations| StoreOp::Stage { operations, cursor: "staged".into() }),
         1 => Just(StoreOp::ApplyStaged),
+        3 => some_chunk(),
+        1 => "[a-c]".prop_map(|cursor| StoreOp::Manifest { chunks: Vec::new(), cursor }),
         1 => any::<bool>().prop_map(|sweep| StoreOp::Checkpoint { cursor: "whole".into(), sweep, at_ms: 5 }),
         1 => Just(StoreOp::Reset),
     ]
+}
+
+/// A chunk of some records of one entity.
+fn some_chunk() -> impl Strategy<Value = StoreOp> {
+    let rows = prop::collection::btree_map(1..=RECORDS, (1..50_u64, some_whole()), 0..4);
+    (any::<bool>(), 1..=SCOPES, rows).prop_map(|(is_even, scope, rows)| {
+        let rows: Vec<_> = rows.into_iter().filter(|(number, _)| number.is_multiple_of(2) == is_even).collect();
+        let mut writer = ChunkWriter::new(scope, &entity_of(u128::from(!is_even)));
+        for (number, (seq, fields)) in rows {
+            let body = serde_json::to_string(&fields).expect("fields are JSON");
+            writer.push(id(number), seq, &body, |_| true).expect("an object");
+        }
+        let bytes: Arc<[u8]> = writer.finish().into();
+        StoreOp::Chunk { hash: ChunkHash::of(&bytes), bytes }
+    })
 }
 
 /// Batches whose mutations are numbered as an engine numbers them.

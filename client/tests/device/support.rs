@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cartera_client::device::Device;
@@ -15,7 +16,8 @@ use sync_protocol::id::{DeviceId, MutationId, RecordId, TenantId};
 use sync_protocol::merge::{Class, Decision, is_clean, merge_set};
 use sync_protocol::store::lay;
 use sync_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Reason, Verdict,
+    ChunkEntry, ExchangeRequest, ExchangeResponse, Fields, ManifestRequest, ManifestResponse, Mutation, MutationKind,
+    Operation, Outcome, Problem, Reason, Verdict,
 };
 use uuid::Uuid;
 
@@ -192,10 +194,32 @@ impl Transport for FakeServer {
         Ok(serde_json::from_str(&json).expect("a response reads back"))
     }
 
+    fn manifest(&self, _: &ManifestRequest) -> Result<ManifestResponse, TransportError> {
+        Err(unknown_route())
+    }
+
+    fn chunks(&self, _: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError> {
+        unreachable!("there is no manifest")
+    }
+
     fn model(&self, hash: &str) -> Result<String, TransportError> {
         assert_eq!(hash, self.model.hash);
         Ok(self.model.to_json())
     }
+}
+
+/// What a server of an earlier release says of an address that it does not know.
+fn unknown_route() -> TransportError {
+    let problem = Problem {
+        kind: "urn:cartera:problem:unknown-route".into(),
+        code: "unknown-route".into(),
+        title: "There is no such address.".into(),
+        status: 404,
+        detail: None,
+        fields: Vec::new(),
+        extra: serde_json::Map::new(),
+    };
+    TransportError::Refused { problem: Box::new(problem), retry_after: None }
 }
 
 /// A server that is always too busy, and says for how long.
@@ -213,6 +237,14 @@ impl Transport for BusyServer {
             extra: serde_json::Map::new(),
         };
         Err(TransportError::Refused { problem: Box::new(problem), retry_after: Some(Duration::from_secs(1)) })
+    }
+
+    fn manifest(&self, _: &ManifestRequest) -> Result<ManifestResponse, TransportError> {
+        Err(unknown_route())
+    }
+
+    fn chunks(&self, _: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError> {
+        unreachable!("there is no manifest")
     }
 
     fn model(&self, _: &str) -> Result<String, TransportError> {

@@ -70,6 +70,7 @@ impl Assembly {
             permissions: definition.permissions.into_iter().map(|(role, may)| (role, Permission::from(may))).collect(),
             parent: definition.parent,
             number: definition.number.map(Into::into),
+            sync: definition.sync.map(Into::into).unwrap_or_default(),
             import: ImportSpec::default(),
             layouts: definition.layouts,
         };

@@ -60,6 +60,13 @@ impl Report<'_> {
             );
         }
         self.title(entity);
+        if !(1..=9).contains(&entity.sync.priority) {
+            self.problem(
+                format!("{}.sync", entity.name),
+                format!("the priority {} is none", entity.sync.priority),
+                "give one from 1, what a person needs before she can work, to 9, what comes last",
+            );
+        }
         for field in entity.fields.values() {
             self.field(entity, field);
         }

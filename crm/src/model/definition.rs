@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::{Label, Labels, Level, MergeClass, NumberSeries, OnDelete, Permission, Severity, StageKind};
+use super::{Label, Labels, Level, MergeClass, NumberSeries, OnDelete, Permission, Severity, StageKind, SyncSpec};
 
 /// One YAML document: a new entity, or what an overlay adds to one.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +26,7 @@ pub(super) struct Definition {
     pub rules: Vec<RuleDefinition>,
     #[serde(default)]
     pub permissions: IndexMap<String, PermissionDefinition>,
+    pub sync: Option<SyncDefinition>,
     #[serde(default)]
     pub import: ImportDefinition,
     #[serde(default)]
@@ -187,6 +188,19 @@ pub(super) struct NumberDefinition {
 impl From<NumberDefinition> for NumberSeries {
     fn from(definition: NumberDefinition) -> Self {
         Self { field: definition.field, series: definition.series }
+    }
+}
+
+/// How records reach devices.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SyncDefinition {
+    pub priority: u8,
+}
+
+impl From<SyncDefinition> for SyncSpec {
+    fn from(definition: SyncDefinition) -> Self {
+        Self { priority: definition.priority }
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Entity {
     /// How its number field is filled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<NumberSeries>,
+    /// How it reaches devices.
+    #[serde(default)]
+    pub sync: SyncSpec,
     /// How files are matched to it.
     #[serde(default)]
     pub import: ImportSpec,
@@ -68,6 +71,19 @@ pub enum Severity {
     Error,
     /// The change is made and the person told.
     Warning,
+}
+
+/// How records reach devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncSpec {
+    /// How soon a new device gets them: 1 is what a person needs before she can work, larger numbers come later.
+    pub priority: u8,
+}
+
+impl Default for SyncSpec {
+    fn default() -> Self {
+        Self { priority: 2 }
+    }
 }
 
 /// A series of human numbers.

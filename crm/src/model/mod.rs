@@ -24,7 +24,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use column::fold_column;
-pub use entity::{Entity, ImportSpec, NumberSeries, Rule, Severity};
+pub use entity::{Entity, ImportSpec, NumberSeries, Rule, Severity, SyncSpec};
 pub use field::{EnumOption, Field, FieldKind, MergeClass, OnDelete};
 pub use labels::{Label, Labels, Language};
 pub use load::Overlay;

@@ -33,6 +33,9 @@ impl Assembly {
         for (role, may) in definition.permissions {
             self.extend_permission(file, &mut entity, role, may.into());
         }
+        if let Some(sync) = definition.sync {
+            entity.sync = sync.into();
+        }
         add_import(&mut entity, definition.import);
         for (layout, fields) in definition.layouts {
             let shown = entity.layouts.entry(layout).or_default();

@@ -9,4 +9,4 @@ mod routes;
 pub use first_syncs::{FirstSyncs, Place};
 pub use page::Page;
 pub use pull::{PullError, Puller};
-pub use routes::{Described, MAX_PAGE_BYTES, routes};
+pub use routes::{Described, MAX_PAGE_BYTES, expect_protocol, routes};

@@ -100,7 +100,7 @@ impl Puller<'_> {
     pub async fn pull(&self, db: &Db, live_head: Sequence, cursor: Option<Cursor>) -> Result<Page, PullError> {
         let held = self.snapshot.scopes.held(self.rights, &self.snapshot.catalogue);
         if let Some(cursor) = cursor.as_ref().filter(|cursor| self.is_idle(cursor, &held, live_head)) {
-            return Ok(Page::nothing_new(cursor.clone(), live_head));
+            return Ok(Page::nothing_new(Cursor { from: live_head, ..cursor.clone() }, live_head));
         }
         let mut tx = db.readers().begin().await?;
         let (head,): (i64,) = sqlx::query_as("SELECT head FROM tenant").fetch_one(&mut *tx).await?;
@@ -145,7 +145,7 @@ impl Puller<'_> {
     }
 
     fn is_idle(&self, cursor: &Cursor, held: &[ScopeId], head: Sequence) -> bool {
-        let is_whole = cursor.seq == head && cursor.from == head && cursor.backfill.is_empty();
+        let is_whole = cursor.seq == head && cursor.backfill.is_empty();
         is_whole && cursor.scopes == held && cursor.view == self.rights.view.hidden
     }
 
@@ -344,8 +344,9 @@ impl Puller<'_> {
                 return Ok(());
             }
             // Made and moved away again since the cursor: the device never had it. When it entered says nothing of that,
-            // for it may have stood here before, left, and come back.
-            (LEFT, Some(record)) if record.created_seq > cursor.seq => return Ok(()),
+            // for it may have stood here before, left, and come back. Before the first consistent point nothing is
+            // known of what the device has: a chunk may have brought it.
+            (LEFT, Some(record)) if record.created_seq > cursor.seq && cursor.from > 0 => return Ok(()),
             (DELETED, _) => What::Deleted,
             (LEFT, _) => What::Left,
             (_, Some(record)) => What::Stands(Box::new(record)),
@@ -362,7 +363,7 @@ impl Puller<'_> {
             What::Stands(row) => {
                 let scopes = self.scopes_of(&row, &cursor.scopes);
                 let made_it = row.created_by_device == self.device && self.device != 0 && row.created_seq > cursor.seq;
-                if event.had || made_it {
+                if event.had || (made_it && cursor.from > 0) {
                     self.put_changes(&row, &scopes, cursor.from, operations)?;
                 } else {
                     self.put_whole(&row, &scopes, operations)?;

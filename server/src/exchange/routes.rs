@@ -169,16 +169,24 @@ async fn pull(
     }
 }
 
+/// Refuses what speaks another version of the protocol.
+///
+/// # Errors
+/// `unsupported-protocol`.
+pub fn expect_protocol(version: u32) -> Result<(), ApiError> {
+    if version == PROTOCOL_VERSION {
+        return Ok(());
+    }
+    Err(ApiError::new(UNSUPPORTED_PROTOCOL)
+        .detail(format!(
+            "The request is of protocol version {version}; this server speaks version {PROTOCOL_VERSION}. Update the app."
+        ))
+        .fact("supported", vec![PROTOCOL_VERSION]))
+}
+
 /// What can be told to be wrong before anything is looked up.
 fn check_form(request: &ExchangeRequest) -> Result<(), ApiError> {
-    if request.protocol != PROTOCOL_VERSION {
-        return Err(ApiError::new(UNSUPPORTED_PROTOCOL)
-            .detail(format!(
-                "The exchange is of protocol version {}; this server speaks version {PROTOCOL_VERSION}. Update the app.",
-                request.protocol
-            ))
-            .fact("supported", vec![PROTOCOL_VERSION]));
-    }
+    expect_protocol(request.protocol)?;
     if request.mutations.len() > MAX_MUTATIONS_PER_EXCHANGE {
         return Err(ApiError::new(TOO_MANY_MUTATIONS)
             .detail(format!(

@@ -20,6 +20,8 @@ pub struct RoleView {
     pub model: Model,
     /// By entity: the fields that the role sees.
     projections: HashMap<String, Projection>,
+    /// By entity: a number for these fields.
+    shown: HashMap<String, u64>,
     /// A number for all that is hidden from the role, the same after a restart and for every role that sees the same.
     /// A field that is new and seen by everybody changes it for nobody.
     pub hidden: u32,
@@ -36,7 +38,11 @@ impl RoleView {
             })
             .collect();
         let hidden = number_of_hidden(&projections);
-        Self { role: role.to_owned(), model: model.for_role(role), projections, hidden }
+        let shown = model.entities.values().filter_map(|entity| {
+            let projection = projections.get(&entity.name)?;
+            Some((entity.name.clone(), number_of_shown(entity, projection)))
+        });
+        Self { role: role.to_owned(), model: model.for_role(role), shown: shown.collect(), projections, hidden }
     }
 
     /// The fields of `entity` that the role sees; `None` where it reads no record of it.
@@ -44,6 +50,24 @@ impl RoleView {
     pub fn projection(&self, entity: &str) -> Option<&Projection> {
         self.projections.get(entity)
     }
+
+    /// A number for the fields of `entity` that the role sees: whoever sees the same has the same, 0 sees all.
+    #[must_use]
+    pub fn shown(&self, entity: &str) -> Option<u64> {
+        self.shown.get(entity).copied()
+    }
+}
+
+fn number_of_shown(entity: &Entity, projection: &Projection) -> u64 {
+    if projection.is_whole() {
+        return 0;
+    }
+    let mut hash = Sha256::new();
+    for field in entity.fields.keys().filter(|field| projection.shows(field)) {
+        hash.update(format!("{field}\n"));
+    }
+    let bytes: [u8; 32] = hash.finalize().into();
+    u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
 }
 
 fn number_of_hidden(projections: &HashMap<String, Projection>) -> u32 {

@@ -12,14 +12,14 @@ use crate::store::{Attention, Batch, LayOver, Saved, StoreOp, lost};
 use crate::wire::{ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Verdict};
 
 impl Engine {
-    pub(super) fn take_answer(&mut self, now_ms: i64, answer: Answer, sent: Vec<MutationId>) {
+    pub(super) fn take_answer(&mut self, now_ms: i64, answer: Answer, sent: Vec<MutationId>, outcomes_only: bool) {
         match answer {
             Answer::Response(response) => {
                 self.note_contact();
                 match read(&response) {
                     Ok(operations) => {
                         self.problem = None;
-                        self.work.push_back(Work::Answer { response, operations, sent });
+                        self.work.push_back(Work::Answer { response, operations, sent, outcomes_only });
                     }
                     Err(problem) => self.stand_back(now_ms, Some(*problem), None),
                 }
@@ -36,6 +36,10 @@ impl Engine {
                     _ => self.stand_back(now_ms, Some(*problem), retry_after_ms),
                 }
             }
+            Answer::Manifest(_) | Answer::Chunks(_) => {
+                let problem = unreadable("The host handed the answer of another request to the engine.".to_owned());
+                self.stand_back(now_ms, Some(*problem), None);
+            }
             Answer::Failed => {
                 self.offline_since_ms.get_or_insert(now_ms);
                 self.stand_back(now_ms, self.problem.clone(), None);
@@ -43,13 +47,13 @@ impl Engine {
         }
     }
 
-    fn note_contact(&mut self) {
+    pub(super) fn note_contact(&mut self) {
         if self.is_online {
             self.offline_since_ms = None;
         }
     }
 
-    fn stand_back(&mut self, now_ms: i64, problem: Option<Problem>, retry_after_ms: Option<i64>) {
+    pub(super) fn stand_back(&mut self, now_ms: i64, problem: Option<Problem>, retry_after_ms: Option<i64>) {
         self.problem = problem;
         self.is_wanted = true;
         self.backoff.fail(now_ms, retry_after_ms);
@@ -68,7 +72,7 @@ fn read(response: &ExchangeResponse) -> Result<Vec<Operation>, Box<Problem>> {
         .map_err(|error| unreadable(format!("The server's operations cannot be read ({error}): update this device.")))
 }
 
-fn unreadable(detail: String) -> Box<Problem> {
+pub(super) fn unreadable(detail: String) -> Box<Problem> {
     Box::new(Problem {
         kind: "urn:cartera:problem:unreadable-answer".to_owned(),
         code: "unreadable-answer".to_owned(),
@@ -86,6 +90,7 @@ pub(super) fn commit(
     response: ExchangeResponse,
     operations: Vec<Operation>,
     sent: &[MutationId],
+    outcomes_only: bool,
     now_ms: i64,
 ) -> (Batch, Cause) {
     let mut ops = Vec::new();
@@ -108,6 +113,12 @@ pub(super) fn commit(
     }
 
     let is_staging = saved.position.staged_cursor.is_some();
+    if outcomes_only {
+        // The cursor stays where it is, and what it stands for is still arriving by chunks.
+        let unanswered = sent.iter().any(|id| !answered.contains(id));
+        let ExchangeResponse { head, model, .. } = response;
+        return (Batch { ops }, Cause::Answer { more: true, head, model, deferred, unanswered });
+    }
     if response.more {
         ops.push(StoreOp::Stage { operations, cursor: response.cursor });
     } else {

@@ -1,4 +1,6 @@
-use super::SyncState;
+use std::sync::Arc;
+
+use super::{Fetch, SyncState};
 use crate::id::MutationId;
 use crate::store::Batch;
 use crate::wire::ExchangeRequest;
@@ -13,13 +15,21 @@ pub enum Effect {
         /// The request.
         request: ExchangeRequest,
     },
+    /// Fetch a manifest or chunks; answer with [`super::Input::Answered`], however it ends. Only where
+    /// [`super::Settings::chunks`] says that the host can.
+    Fetch {
+        /// The number of the exchange that it stands in the place of.
+        exchange: u64,
+        /// What to fetch.
+        fetch: Fetch,
+    },
     /// Apply a batch with [`crate::store::apply`] in one transaction and commit it; answer with
     /// [`super::Input::Committed`] or [`super::Input::CommitFailed`].
     Commit {
         /// The number of the commit.
         commit: u64,
         /// The batch.
-        batch: Batch,
+        batch: Arc<Batch>,
     },
     /// Fetch the model and store it; answer with [`super::Input::ModelStored`] or [`super::Input::ModelFailed`].
     FetchModel {

@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use crate::id::{MutationId, RecordId, Sequence};
 use crate::store::{Batch, Saved, StoreOp};
-use crate::wire::{ExchangeResponse, FieldOperation, Fields, LiveEvent, Mutation, MutationKind, Problem};
+use crate::wire::{
+    ExchangeResponse, FieldOperation, Fields, LiveEvent, ManifestResponse, Mutation, MutationKind, Problem,
+};
 
 /// What happened.
 #[derive(Debug)]
@@ -13,7 +17,7 @@ pub enum Input {
     SyncRequested,
     /// An exchange ended.
     Answered {
-        /// The number of its [`super::Effect::Send`]; any other is ignored.
+        /// The number of its [`super::Effect::Send`] or [`super::Effect::Fetch`]; any other is ignored.
         exchange: u64,
         /// How it ended.
         answer: Answer,
@@ -57,6 +61,10 @@ pub enum Input {
 pub enum Answer {
     /// With a response.
     Response(Box<ExchangeResponse>),
+    /// With a manifest.
+    Manifest(Box<ManifestResponse>),
+    /// With the uncompressed bytes of chunks, in any order; one that did not come whole is left out.
+    Chunks(Vec<Arc<[u8]>>),
     /// With a problem.
     Problem {
         /// The problem.
@@ -75,6 +83,8 @@ pub enum CommitFailure {
     Storage,
     /// [`crate::store::ApplyError::BaseMissing`]: the engine starts over.
     BaseMissing,
+    /// [`crate::store::ApplyError::Chunk`]: the engine exchanges without chunks.
+    Chunk,
 }
 
 /// What a person changed in one go: applied whole or not at all.

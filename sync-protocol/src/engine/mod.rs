@@ -12,6 +12,7 @@
 
 mod answer;
 mod backoff;
+mod bootstrap;
 mod effect;
 mod input;
 mod live;
@@ -20,17 +21,20 @@ mod request;
 mod state;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use backoff::Backoff;
+pub use bootstrap::Fetch;
+use bootstrap::Next;
 pub use effect::Effect;
 pub use input::{Answer, CommitFailure, Draft, Edit, Input};
 use live::News;
 use report::Reporting;
-pub use state::{Phase, SyncState};
+pub use state::{FirstSync, Phase, SyncState};
 
 use crate::id::{MutationId, Sequence};
 use crate::store::{Batch, Saved, StoreOp};
-use crate::wire::{Delta, ExchangeResponse, Operation, Problem};
+use crate::wire::{Delta, ExchangeResponse, ManifestResponse, Operation, Problem};
 
 /// What the host decides about its engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +45,15 @@ pub struct Settings {
     pub limit_bytes: u64,
     /// The most bytes of mutations sent in one request; a single mutation, or a group, may be larger.
     pub push_bytes: usize,
+    /// Whether the host can fetch chunks: a first sync then begins with them, where the server has any.
+    pub chunks: bool,
     /// Any number that differs between devices: it spreads their retries.
     pub jitter_seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { language: None, limit_bytes: 1 << 20, push_bytes: 1 << 20, jitter_seed: 0 }
+        Self { language: None, limit_bytes: 1 << 20, push_bytes: 1 << 20, chunks: false, jitter_seed: 0 }
     }
 }
 
@@ -76,14 +82,17 @@ pub struct Engine {
     fetching_model: Option<String>,
     news: News,
     reporting: Reporting,
+    bootstrap: bootstrap::Progress,
     shown: Option<SyncState>,
 }
 
 #[derive(Debug)]
 enum Work {
     Edit(Edit),
-    Answer { response: Box<ExchangeResponse>, operations: Vec<Operation>, sent: Vec<MutationId> },
+    Answer { response: Box<ExchangeResponse>, operations: Vec<Operation>, sent: Vec<MutationId>, outcomes_only: bool },
     Live { delta: Box<Delta>, operations: Vec<Operation> },
+    Manifest(Box<ManifestResponse>),
+    Chunks(Batch),
     Reset,
     Dismiss(MutationId),
     Model(String),
@@ -93,12 +102,15 @@ enum Work {
 struct Flight {
     number: u64,
     sent: Vec<MutationId>,
+    outcomes_only: bool,
+    /// What is fetched, when it is no exchange.
+    fetch: Option<Fetch>,
 }
 
 #[derive(Debug)]
 struct Commit {
     number: u64,
-    batch: Batch,
+    batch: Arc<Batch>,
     cause: Cause,
 }
 
@@ -107,6 +119,8 @@ enum Cause {
     Edit { ticket: u64, mutations: Vec<MutationId> },
     Answer { more: bool, head: Sequence, model: String, deferred: BTreeSet<MutationId>, unanswered: bool },
     Live { head: Sequence },
+    Manifest { model: String },
+    Chunks,
     Reset,
     Dismiss,
     Model,
@@ -135,6 +149,7 @@ impl Engine {
             fetching_model: None,
             news: News::default(),
             reporting: Reporting::default(),
+            bootstrap: bootstrap::Progress::default(),
             shown: None,
         }
     }
@@ -148,8 +163,11 @@ impl Engine {
     /// What a person sees of it.
     #[must_use]
     pub fn state(&self) -> SyncState {
-        let answering = matches!(self.commit, Some(Commit { cause: Cause::Answer { .. } | Cause::Reset, .. }));
-        let is_syncing = self.flight.is_some() || answering;
+        let is_committing = self
+            .commit
+            .as_ref()
+            .is_some_and(|commit| !matches!(commit.cause, Cause::Edit { .. } | Cause::Dismiss | Cause::Model));
+        let is_syncing = self.flight.is_some() || is_committing;
         state::describe(&self.saved, is_syncing, self.offline_since_ms, self.problem.as_ref())
     }
 
@@ -176,7 +194,10 @@ impl Engine {
             Input::Edit(edit) => self.work.push_back(Work::Edit(edit)),
             Input::Answered { exchange, answer } => {
                 if let Some(flight) = self.flight.take_if(|flight| flight.number == exchange) {
-                    self.take_answer(now_ms, answer, flight.sent);
+                    match flight.fetch {
+                        Some(fetch) => self.take_fetched(now_ms, fetch, answer),
+                        None => self.take_answer(now_ms, answer, flight.sent, flight.outcomes_only),
+                    }
                 }
             }
             Input::Live(event) => self.take_live(event),
@@ -240,12 +261,14 @@ impl Engine {
                 } else {
                     self.backoff.succeed();
                 }
-                if self.saved.position.model.as_ref() != Some(&model) && self.fetching_model.as_ref() != Some(&model) {
-                    self.fetching_model = Some(model.clone());
-                    effects.push(Effect::FetchModel { hash: model });
-                }
+                self.want_model(model, effects);
             }
             Cause::Live { head } => self.news.know(head),
+            Cause::Manifest { model } => {
+                self.follow_manifest();
+                self.want_model(model, effects);
+            }
+            Cause::Chunks => self.follow_chunks(),
             Cause::Reset => {
                 self.is_wanted = true;
                 self.resets_in_a_row += 1;
@@ -258,13 +281,21 @@ impl Engine {
         }
     }
 
+    fn want_model(&mut self, hash: String, effects: &mut Vec<Effect>) {
+        if self.saved.position.model.as_ref() != Some(&hash) && self.fetching_model.as_ref() != Some(&hash) {
+            self.fetching_model = Some(hash.clone());
+            effects.push(Effect::FetchModel { hash });
+        }
+    }
+
     fn take_failed_commit(&mut self, now_ms: i64, cause: &Cause, failure: CommitFailure, effects: &mut Vec<Effect>) {
         match (cause, failure) {
             (Cause::Edit { ticket, .. }, _) => effects.push(Effect::NotSaved { ticket: *ticket }),
             (Cause::Answer { .. }, CommitFailure::BaseMissing) => self.work.push_back(Work::Reset),
             // An exchange from the same cursor brings the same, and finds out what is wrong with it.
             (Cause::Live { .. }, CommitFailure::BaseMissing) => self.is_wanted = true,
-            (Cause::Answer { .. } | Cause::Live { .. } | Cause::Reset, _) => {
+            (Cause::Chunks, CommitFailure::Chunk) => self.avoid_chunks(),
+            (Cause::Answer { .. } | Cause::Live { .. } | Cause::Manifest { .. } | Cause::Chunks | Cause::Reset, _) => {
                 self.is_wanted = true;
                 self.backoff.fail(now_ms, None);
             }
@@ -285,15 +316,18 @@ impl Engine {
                 let (batch, mutations) = input::number(&self.saved, edit.drafts);
                 (batch, Cause::Edit { ticket: edit.ticket, mutations })
             }
-            Work::Answer { response, operations, sent } => {
-                answer::commit(&self.saved, *response, operations, &sent, now_ms)
+            Work::Answer { response, operations, sent, outcomes_only } => {
+                answer::commit(&self.saved, *response, operations, &sent, outcomes_only, now_ms)
             }
             Work::Live { delta, operations } => live::commit(*delta, operations, now_ms),
+            Work::Manifest(manifest) => bootstrap::commit(*manifest),
+            Work::Chunks(batch) => (batch, Cause::Chunks),
             Work::Reset => (Batch::of(StoreOp::Reset), Cause::Reset),
             Work::Dismiss(mutation) => (Batch::of(StoreOp::AttentionRemove { mutation }), Cause::Dismiss),
             Work::Model(hash) => (Batch::of(StoreOp::Model { hash }), Cause::Model),
         };
         self.commits += 1;
+        let batch = Arc::new(batch);
         effects.push(Effect::Commit { commit: self.commits, batch: batch.clone() });
         self.commit = Some(Commit { number: self.commits, batch, cause });
     }
@@ -305,15 +339,30 @@ impl Engine {
         if !(is_free && may_try && self.is_wanted) {
             return;
         }
+        let next = self.next();
+        if matches!(next, Next::AfterModel) {
+            return;
+        }
         self.is_wanted = false;
         self.backoff.end();
-        let request = request::build(&self.saved, &self.deferred, &self.settings);
-        let sent: Vec<MutationId> = request.mutations.iter().map(|mutation| mutation.id).collect();
-        for id in &sent {
-            self.deferred.remove(id);
-        }
         self.exchanges += 1;
-        self.flight = Some(Flight { number: self.exchanges, sent });
-        effects.push(Effect::Send { exchange: self.exchanges, request });
+        let exchange = self.exchanges;
+        match next {
+            Next::Exchange { outcomes_only } => {
+                let request = request::build(&self.saved, &self.deferred, &self.settings, outcomes_only);
+                let sent: Vec<MutationId> = request.mutations.iter().map(|mutation| mutation.id).collect();
+                for id in &sent {
+                    self.deferred.remove(id);
+                }
+                self.flight = Some(Flight { number: exchange, sent, outcomes_only, fetch: None });
+                effects.push(Effect::Send { exchange, request });
+            }
+            Next::Fetch(fetch) => {
+                let sent = Vec::new();
+                self.flight = Some(Flight { number: exchange, sent, outcomes_only: false, fetch: Some(fetch.clone()) });
+                effects.push(Effect::Fetch { exchange, fetch });
+            }
+            Next::AfterModel => {}
+        }
     }
 }

@@ -8,15 +8,21 @@ use crate::id::MutationId;
 use crate::store::Saved;
 use crate::wire::{ExchangeRequest, MAX_MUTATIONS_PER_EXCHANGE, Mutation};
 
-pub(super) fn build(saved: &Saved, deferred: &BTreeSet<MutationId>, settings: &Settings) -> ExchangeRequest {
+pub(super) fn build(
+    saved: &Saved,
+    deferred: &BTreeSet<MutationId>,
+    settings: &Settings,
+    outcomes_only: bool,
+) -> ExchangeRequest {
     let position = &saved.position;
+    let after_chunks = position.bootstrap.as_ref().map(|bootstrap| bootstrap.cursor.clone());
     ExchangeRequest {
         protocol: PROTOCOL_VERSION,
         model: position.model.clone(),
-        cursor: position.staged_cursor.clone().or_else(|| position.cursor.clone()),
+        cursor: position.staged_cursor.clone().or_else(|| position.cursor.clone()).or(after_chunks),
         acknowledged: saved.outbox.first().map_or(position.last_mutation, |oldest| oldest.id - 1),
         mutations: choose(&saved.outbox, deferred, settings.push_bytes),
-        limit_bytes: settings.limit_bytes,
+        limit_bytes: if outcomes_only { 0 } else { settings.limit_bytes },
         language: settings.language.clone(),
     }
 }

@@ -16,9 +16,23 @@ pub struct SyncState {
     /// What the server refuses until something is done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// How far the first sync is, while it brings chunks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_sync: Option<FirstSync>,
     /// When the device was last in step with the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_at_ms: Option<i64>,
+}
+
+/// How far a first sync is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSync {
+    /// Records that are here.
+    pub taken_rows: u64,
+    /// Records that are still to come.
+    pub waiting_rows: u64,
+    /// What a person needs first is here: she can work while the rest arrives.
+    pub is_usable: bool,
 }
 
 /// [`SyncState`] in one word.
@@ -59,8 +73,14 @@ pub(super) fn describe(
     } else {
         Phase::Waiting
     };
+    let first_sync = position.bootstrap.as_ref().map(|bootstrap| FirstSync {
+        taken_rows: bootstrap.taken_rows,
+        waiting_rows: bootstrap.waiting_rows(),
+        is_usable: bootstrap.is_usable(),
+    });
     SyncState {
         phase,
+        first_sync,
         waiting: saved.outbox.len(),
         attention: saved.attention.len(),
         problem: problem.cloned(),

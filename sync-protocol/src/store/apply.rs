@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
-use super::{BaseRecord, Batch, LayOver, Position, Store, StoreOp, lay};
+use super::{BaseRecord, Batch, LayOver, Position, PutRow, Store, StoreOp, lay};
 use crate::fault::{Fault, is_seeded};
 use crate::id::{RecordId, Sequence};
+use crate::wire::chunk::{Chunk, ChunkError};
 use crate::wire::{FieldOperation, Fields, MutationKind, Operation};
 
 /// Why a batch could not be applied; the host rolls its transaction back.
@@ -17,6 +18,9 @@ pub enum ApplyError<E> {
         /// The record.
         record: RecordId,
     },
+    /// A chunk has the bytes that its name stands for, and they are no chunk that this device understands.
+    #[error("a chunk from the server is of no use: {0}; update this device")]
+    Chunk(ChunkError),
 }
 
 impl<E> From<E> for ApplyError<E> {
@@ -50,6 +54,7 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
                     apply_page(store, &page, &position)?;
                 }
             }
+            StoreOp::Chunk { bytes, .. } => apply_chunk(store, bytes, position.run())?,
             StoreOp::Checkpoint { sweep, .. } => {
                 store.clear_laid()?;
                 // Even without a sweep: what this device made and no page has spoken of stands in no held scope.
@@ -62,7 +67,7 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
                 store.clear_laid()?;
                 while store.pop_staged()?.is_some() {}
             }
-            StoreOp::Model { .. } => {}
+            StoreOp::Manifest { .. } | StoreOp::Model { .. } => {}
         }
     }
     store.put_position(&position)?;
@@ -156,6 +161,51 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
         }
     }
     Ok(())
+}
+
+/// Puts a chunk's rows into the base: those of which this run has no later state. A record that stands in several
+/// scopes comes with the chunks of each, and their scopes add up; where they differ, it changed since, and the
+/// exchange after the chunks brings it whole.
+fn apply_chunk<S: Store>(store: &mut S, bytes: &[u8], run: u64) -> Result<(), ApplyError<S::Error>> {
+    let chunk = Chunk::read(bytes).map_err(ApplyError::Chunk)?;
+    let laid = store.laid()?;
+    for row in chunk.rows() {
+        let newer = newer_than(&laid, row.id, row.seq);
+        if newer.contains(&REMOVED) {
+            continue;
+        }
+        let mut scopes = vec![chunk.scope];
+        // What an earlier run left says nothing: it may have had other fields, of a server before its restore.
+        if let Some(known) = store.standing(row.id)?.filter(|known| known.generation == run) {
+            scopes = known.scopes;
+            if !scopes.contains(&chunk.scope) {
+                scopes.push(chunk.scope);
+                scopes.sort_unstable();
+            }
+            if known.seq > row.seq {
+                if let Some(record) = store.base(row.id)? {
+                    store.put_base(row.id, BaseRecord { scopes, ..record })?;
+                }
+                continue;
+            }
+        }
+        let put = PutRow { entity: &chunk.entity, row, scopes: &scopes, generation: run };
+        if newer.is_empty() {
+            store.put_row(&put)?;
+        } else {
+            put_beside(store, &put, &newer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a row, but for the fields of which a later outcome has told.
+fn put_beside<S: Store>(store: &mut S, put: &PutRow<'_>, newer: &[&str]) -> Result<(), ApplyError<S::Error>> {
+    let mut record = put.to_record().map_err(ApplyError::Chunk)?;
+    let mut kept = store.base(put.row.id)?.map(|known| known.fields).unwrap_or_default();
+    kept.retain(|field, _| newer.contains(&field.as_str()));
+    record.fields = put_over(kept, &record.fields, newer);
+    Ok(store.put_base(put.row.id, record)?)
 }
 
 /// Puts `set` over `fields`, except for what a later outcome has said: a page that was cut before it must not undo it.

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MutationId, RecordId, Sequence};
-use crate::wire::{FieldOperation, Fields, Mutation, MutationKind, Operation, Outcome, Verdict};
+use crate::wire::chunk::ChunkHash;
+use crate::wire::{ChunkEntry, FieldOperation, Fields, Mutation, MutationKind, Operation, Outcome, Verdict};
 
 /// Steps that become durable together or not at all, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,6 +63,20 @@ pub enum StoreOp {
         sweep: bool,
         /// When.
         at_ms: i64,
+    },
+    /// A manifest is in: what a device without a cursor fetches, and where it goes on from then.
+    Manifest {
+        /// The chunks.
+        chunks: Vec<ChunkEntry>,
+        /// For the exchange after them.
+        cursor: String,
+    },
+    /// A chunk of the manifest changes the base.
+    Chunk {
+        /// Its name.
+        hash: ChunkHash,
+        /// What it is the name of.
+        bytes: Arc<[u8]>,
     },
     /// Start over: forget the cursor and what is staged, keep the base until the next checkpoint, and the outbox.
     Reset,

@@ -8,6 +8,7 @@
 
 mod apply;
 mod batch;
+mod bootstrap;
 mod memory;
 mod replay;
 mod saved;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 pub use apply::{ApplyError, apply};
 pub(crate) use batch::lost;
 pub use batch::{Attention, Batch, LayOver, StoreOp};
+pub use bootstrap::Bootstrap;
 pub use memory::MemoryStore;
 pub use replay::{View, lay, replay};
 pub use saved::{Position, Saved};
@@ -24,6 +26,7 @@ pub use saved::{Position, Saved};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MutationId, RecordId, ScopeId, Sequence};
+use crate::wire::chunk::{ChunkError, ChunkRow};
 use crate::wire::{Fields, Mutation, Operation};
 
 /// A record as the server last described it.
@@ -45,6 +48,48 @@ pub struct BaseRecord {
     pub generation: u64,
 }
 
+/// What decides whether a chunk's row is news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// [`BaseRecord::seq`].
+    pub seq: Sequence,
+    /// [`BaseRecord::scopes`].
+    pub scopes: Vec<ScopeId>,
+    /// [`BaseRecord::generation`].
+    pub generation: u64,
+}
+
+/// A chunk's row on its way into the base.
+#[derive(Clone, Copy, Debug)]
+pub struct PutRow<'a> {
+    /// Its entity.
+    pub entity: &'a str,
+    /// The row.
+    pub row: ChunkRow<'a>,
+    /// [`BaseRecord::scopes`].
+    pub scopes: &'a [ScopeId],
+    /// [`BaseRecord::generation`].
+    pub generation: u64,
+}
+
+impl PutRow<'_> {
+    /// As a record, its fields read.
+    ///
+    /// # Errors
+    ///
+    /// When a field cannot be read.
+    pub fn to_record(&self) -> Result<BaseRecord, ChunkError> {
+        Ok(BaseRecord {
+            entity: self.entity.to_owned(),
+            seq: self.row.seq,
+            scopes: self.scopes.to_vec(),
+            fields: self.row.fields()?,
+            hidden: false,
+            generation: self.generation,
+        })
+    }
+}
+
 /// Storage, as [`apply`] needs it: every call of one batch belongs to one transaction of the host.
 pub trait Store {
     /// Why the storage failed.
@@ -56,6 +101,26 @@ pub trait Store {
     ///
     /// The storage failed; likewise in every other method.
     fn base(&self, id: RecordId) -> Result<Option<BaseRecord>, Self::Error>;
+
+    /// What a base record says beside its fields; a store that can read that alone is faster.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn standing(&self, id: RecordId) -> Result<Option<Standing>, Self::Error> {
+        let record = self.base(id)?;
+        Ok(record.map(|BaseRecord { seq, scopes, generation, .. }| Standing { seq, scopes, generation }))
+    }
+
+    /// Stores a chunk's row in the place of the former record; a store that keeps the JSON of fields copies it.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed, or a field of the row cannot be read.
+    fn put_row(&mut self, put: &PutRow<'_>) -> Result<(), ApplyError<Self::Error>> {
+        let record = put.to_record().map_err(ApplyError::Chunk)?;
+        Ok(self.put_base(put.row.id, record)?)
+    }
 
     /// Stores a base record in the place of the former one.
     ///

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Attention, StoreOp};
+use super::{Attention, Bootstrap, StoreOp};
 use crate::id::MutationId;
 use crate::wire::Mutation;
 
@@ -13,6 +13,9 @@ pub struct Position {
     /// The cursor of the last staged page, while there are staged pages: where the next exchange goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staged_cursor: Option<String>,
+    /// What a first sync by chunks has brought and still waits for, until its checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bootstrap>,
     /// Hash of the model that the device holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -40,12 +43,23 @@ impl Position {
             StoreOp::ApplyStaged => self.staged_cursor = None,
             StoreOp::Checkpoint { cursor, at_ms, .. } => {
                 self.cursor = Some(cursor.clone());
+                self.bootstrap = None;
                 self.checkpoint_at_ms = Some(*at_ms);
             }
             StoreOp::Reset => {
                 self.cursor = None;
                 self.staged_cursor = None;
+                self.bootstrap = None;
                 self.resets += 1;
+            }
+            StoreOp::Manifest { chunks, cursor } => match &mut self.bootstrap {
+                Some(bootstrap) => bootstrap.renew(chunks),
+                None => self.bootstrap = Some(Bootstrap::new(chunks, cursor)),
+            },
+            StoreOp::Chunk { hash, .. } => {
+                if let Some(bootstrap) = &mut self.bootstrap {
+                    bootstrap.take(*hash);
+                }
             }
             StoreOp::Model { hash } => self.model = Some(hash.clone()),
             StoreOp::OutboxRemove { .. }

@@ -3,9 +3,11 @@
 //! These types are frozen by snapshot tests: a change here is a change of the protocol. Unknown keys are skipped,
 //! never an error, so that an older side understands a newer one.
 
+pub mod chunk;
 mod exchange;
 mod hello;
 mod live;
+mod manifest;
 mod mutation;
 mod operation;
 mod outcome;
@@ -14,6 +16,7 @@ mod problem;
 pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 pub use hello::{HelloAnswer, HelloRequest, Limits, Report};
 pub use live::{Delta, LiveAnswer, LiveEvent, Order, Poke};
+pub use manifest::{ChunkEntry, ChunksRequest, MAX_CHUNKS_PER_REQUEST, ManifestRequest, ManifestResponse};
 pub use mutation::{FieldOperation, Fields, Mutation, MutationKind};
 pub use operation::Operation;
 pub use outcome::{FieldProblem, Outcome, Reason, Verdict};

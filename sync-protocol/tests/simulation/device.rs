@@ -65,6 +65,7 @@ impl Device {
                 self.saved_tickets.push(ticket);
                 Done::Nothing
             }
+            Some(Effect::Fetch { .. }) => panic!("this device exchanges only"),
             Some(Effect::NotSaved { .. } | Effect::State(_)) | None => Done::Nothing,
         }
     }
@@ -81,6 +82,7 @@ impl Device {
         match self.store.commit(batch) {
             Ok(()) => self.give(now_ms, Input::Committed { commit }),
             Err(ApplyError::BaseMissing { record }) => panic!("the server knows its device, but not for {record}"),
+            Err(ApplyError::Chunk(error)) => panic!("nothing here fetches chunks: {error}"),
             Err(ApplyError::Store(never)) => match never {},
         }
         let checkpoint = batch.ops.iter().find_map(|op| match op {

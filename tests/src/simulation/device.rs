@@ -6,7 +6,7 @@ use cartera_client::storage::DeviceStore;
 use sync_protocol::engine::{Effect, Engine, Input, Settings};
 use sync_protocol::id::{MutationId, RecordId};
 use sync_protocol::store::{ApplyError, Batch, MemoryStore};
-use sync_protocol::wire::{Mutation, Outcome};
+use sync_protocol::wire::{ExchangeRequest, Mutation, Outcome};
 
 /// A device, its effects carried out by hand.
 pub struct Device {
@@ -91,6 +91,7 @@ impl Device {
             Ok(()) => {}
             // The engine would start over; a server that knows what its devices have never needs that.
             Err(ApplyError::BaseMissing { record }) => panic!("{who} was sent a change of {record}, which it lacks"),
+            Err(ApplyError::Chunk(error)) => panic!("{who}: {error}"),
             Err(ApplyError::Store(never)) => match never {},
         }
         if let Some(file) = &mut self.file {
@@ -109,6 +110,13 @@ impl Device {
         assert_eq!(file.saved().expect("the file can be read"), self.store.saved(), "{self}");
     }
 
+    /// Sets the size of the page that a request asks for, where it asks for one.
+    pub(super) fn limit(&self, request: &mut ExchangeRequest) {
+        if request.limit_bytes > 0 {
+            request.limit_bytes = self.page_bytes;
+        }
+    }
+
     /// What it sent, and what the server said of it.
     pub(super) fn answers(&self) -> impl Iterator<Item = (&Mutation, &Outcome)> {
         self.answered.values().map(|(mutation, outcome)| (mutation, outcome))
@@ -121,6 +129,7 @@ impl std::fmt::Display for Device {
     }
 }
 
+/// Half of the devices begin by chunks.
 fn settings(number: i64) -> Settings {
-    Settings { jitter_seed: number.cast_unsigned(), ..Settings::default() }
+    Settings { jitter_seed: number.cast_unsigned(), chunks: number % 4 >= 2, ..Settings::default() }
 }

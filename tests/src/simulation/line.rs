@@ -24,7 +24,7 @@ const EXCHANGE: &str = "/sync/v1/exchange";
 
 /// A request that its device has given up, still on its way.
 pub(super) struct Late {
-    device: usize,
+    pub(super) device: usize,
     request: ExchangeRequest,
 }
 
@@ -63,7 +63,7 @@ fn part_of(length: usize, thousandths: u16) -> usize {
 impl World {
     /// An exchange of a device, with what goes wrong on the way.
     pub(super) async fn exchange(&mut self, at: usize, mut request: ExchangeRequest, fault: Option<Fault>) -> Answer {
-        request.limit_bytes = self.devices[at].page_bytes;
+        self.devices[at].limit(&mut request);
         let Some(fault) = fault else { return self.serve(at, &request).await };
         self.tally.count(fault.name());
         match fault {
@@ -150,7 +150,7 @@ impl World {
         }
         self.tally.count("network: request late arrives");
         let Late { device, mut request } = self.late.remove(n % self.late.len());
-        request.limit_bytes = self.devices[device].page_bytes;
+        self.devices[device].limit(&mut request);
         let reply = self.office.ask(post(&self.devices[device], &request, None)).await;
         if reply.status == StatusCode::OK {
             drop(self.take(device, &request, &reply));
@@ -174,8 +174,9 @@ impl World {
         let oracle = Oracle::read(&self.office);
         let device = &mut self.devices[at];
         check::outcomes(device, request, &response, &mut self.tally);
-        // Where somebody wrote between the page and this look at the tables, they tell nothing of the page.
-        if response.head == oracle.head {
+        // Where somebody wrote between the page and this look at the tables, they tell nothing of the page. Who asks for
+        // outcomes only is not sent one.
+        if response.head == oracle.head && request.limit_bytes > 0 {
             check::operations(device, &response.operations, &oracle, &mut self.tally);
             if !response.more {
                 self.remember(at, &response.cursor, &oracle);
@@ -188,7 +189,7 @@ impl World {
     }
 }
 
-fn busy() -> Box<Problem> {
+pub(super) fn busy() -> Box<Problem> {
     Box::new(Problem {
         kind: "urn:cartera:problem:unavailable".into(),
         code: "unavailable".into(),

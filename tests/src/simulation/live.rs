@@ -34,7 +34,7 @@ pub(super) fn any_arrival() -> impl Strategy<Value = Arrival> {
 
 /// An event on its way.
 pub(super) struct News {
-    device: usize,
+    pub(super) device: usize,
     event: LiveEvent,
 }
 

@@ -13,7 +13,7 @@
 //! | `office` | the server, who works there, its crashes |
 //! | `device` | a device: engine, store, what its person was told |
 //! | `world` | everything under one roof: carries out a story's steps |
-//! | `line` | an exchange on its way there and back |
+//! | `line`, `fetch` | an exchange on its way there and back; a manifest and its chunks |
 //! | `live` | what a device hears while it is connected |
 //! | `oracle` | who may see what, worked out from the tables without the server's code |
 //! | `check` | what must hold: at each answer, at each checkpoint, in the end |
@@ -27,6 +27,7 @@ mod change;
 mod check;
 mod device;
 mod fault;
+mod fetch;
 mod line;
 mod live;
 mod moves;

@@ -88,6 +88,11 @@ pub enum Step {
         /// When.
         moment: Moment,
     },
+    /// A device is lost, and its user gets another.
+    Replace {
+        /// Which device.
+        device: u8,
+    },
     /// The next commit of a device fails.
     FailCommit {
         /// Which device.
@@ -165,6 +170,7 @@ impl Step {
             | Self::Dismiss { device }
             | Self::Run { device, .. }
             | Self::Crash { device, .. }
+            | Self::Replace { device }
             | Self::FailCommit { device }
             | Self::Network { device, .. }
             | Self::Listen { device, .. } => vec![device],
@@ -220,6 +226,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(devices, page, change)| Step::Together { devices, page, change }),
         4 => (device(), any_moment()).prop_map(|(device, moment)| Step::Crash { device, moment }),
         1 => device().prop_map(|device| Step::FailCommit { device }),
+        2 => device().prop_map(|device| Step::Replace { device }),
         1 => (device(), any::<bool>()).prop_map(|(device, is_there)| Step::Network { device, is_there }),
         2 => any::<u8>().prop_map(Step::Arrive),
         4 => (device(), any_change(), any_arrival())

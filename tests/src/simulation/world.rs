@@ -40,6 +40,8 @@ pub struct World {
     pub(super) late: Vec<Late>,
     /// Live events on their way.
     pub(super) news: Vec<News>,
+    /// Devices that nobody has any more.
+    pub(super) lost: Vec<Device>,
     /// What a device is to hold at a cursor.
     pub(super) sights: HashMap<String, Sight>,
     /// The server's last sequence and its model when it gave a cursor out.
@@ -61,6 +63,7 @@ impl World {
             trace: DefaultHasher::new(),
             late: vec![],
             news: vec![],
+            lost: vec![],
             sights: HashMap::new(),
             heads: HashMap::new(),
             written: vec![],
@@ -130,6 +133,7 @@ impl World {
                 self.together([nth(*one), nth(*other)], u64::from(*page), change).await;
             }
             Step::Crash { device, moment } => self.crash(nth(*device), *moment).await,
+            Step::Replace { device } => self.replace(nth(*device)).await,
             Step::FailCommit { device } => self.devices[nth(*device)].fails_commit = true,
             Step::Network { device, is_there } => self.network(nth(*device), *is_there),
             Step::Listen { device, change, arrival } => self.listen(nth(*device), change, *arrival).await,
@@ -182,6 +186,17 @@ impl World {
         self.give(at, Input::Edit(Edit { ticket, drafts }));
     }
 
+    /// Somebody loses a device and gets another.
+    async fn replace(&mut self, at: usize) {
+        self.tally.count("device: lost, another enrolled");
+        self.late.retain(|late| late.device != at);
+        self.news.retain(|news| news.device != at);
+        let (user, skew_ms) = (self.devices[at].user, self.devices[at].skew_ms);
+        let seat = self.office.enrol(user).await;
+        let new = Device::new(user, seat, skew_ms, false);
+        self.lost.push(std::mem::replace(&mut self.devices[at], new));
+    }
+
     fn dismiss(&mut self, at: usize) {
         if let Some(attention) = self.devices[at].store.saved().attention.first() {
             self.give(at, Input::Dismiss { mutation: attention.mutation.id });
@@ -227,7 +242,7 @@ impl World {
         let mut sent = 0;
         for _ in 0..effects {
             let Some(effect) = self.devices[at].effects.pop_front() else { return };
-            let is_exchange = matches!(effect, Effect::Send { .. });
+            let is_exchange = matches!(effect, Effect::Send { .. } | Effect::Fetch { .. });
             let fault = fault.filter(|(nth, _)| is_exchange && *nth == sent).map(|(_, fault)| fault);
             sent += u8::from(is_exchange);
             if let Some(input) = self.carry_out(at, effect, fault).await {
@@ -242,6 +257,9 @@ impl World {
             Effect::Commit { commit, batch } => Some(self.commit(at, commit, &batch)),
             Effect::Send { exchange, request } => {
                 Some(Input::Answered { exchange, answer: self.exchange(at, request, fault).await })
+            }
+            Effect::Fetch { exchange, fetch } => {
+                Some(Input::Answered { exchange, answer: self.fetch(at, &fetch, fault).await })
             }
             Effect::FetchModel { hash } => Some(self.fetch_model(at, hash).await),
             Effect::WakeAt { at_ms } => {
@@ -302,6 +320,7 @@ impl World {
         let around = match (&next, moment) {
             (Some(Effect::Commit { .. }), Moment::BeforeEffect) => "device: dies before a commit",
             (Some(Effect::Commit { .. }), Moment::AfterEffect) => "device: dies after a commit",
+            (Some(Effect::Fetch { .. }), _) => "first sync: device dies at a fetch",
             (Some(Effect::Send { .. }), Moment::BeforeEffect) => "device: dies before a request",
             (Some(Effect::Send { .. }), Moment::AfterEffect) => "device: dies after a request",
             _ => "device: dies idle",
@@ -320,7 +339,7 @@ impl World {
         self.give(at, Input::SyncRequested);
         while let Some(effect) = self.devices[at].effects.pop_front() {
             if let Effect::Send { exchange, mut request } = effect {
-                request.limit_bytes = self.devices[at].page_bytes;
+                self.devices[at].limit(&mut request);
                 return Some((exchange, request));
             }
             if let Some(input) = self.carry_out(at, effect, None).await {
@@ -432,7 +451,7 @@ impl World {
         self.give(at, Input::SyncRequested);
         let mut left = exchanges;
         while let Some(effect) = self.devices[at].effects.pop_front() {
-            if matches!(effect, Effect::Send { .. }) {
+            if matches!(effect, Effect::Send { .. } | Effect::Fetch { .. }) {
                 if left == 0 {
                     self.devices[at].effects.push_front(effect);
                     return;

@@ -155,6 +155,12 @@ pub const KEYS: &[Key] = &[
     key("live.wait_secs", number(1, 600), "60", "The longest that a device's question may wait for an answer."),
     key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
     key(
+        "snapshot.cache_bytes",
+        number(16 << 20, 1 << 40),
+        "1073741824",
+        "Size of the chunks that are kept for devices which begin, in the folder `chunks` of the data folder (1 GiB).",
+    ),
+    key(
         "auth.session_secs",
         number(60, 30 * DAY_SECS),
         "43200",

@@ -33,6 +33,8 @@ pub struct Config {
     pub live: Live,
     /// How the database is opened.
     pub database: Database,
+    /// What new devices fetch first.
+    pub snapshot: Snapshot,
     /// Passwords and sessions.
     pub auth: Auth,
     /// Log, traces, measurements.
@@ -108,6 +110,13 @@ pub enum Durability {
     Synced,
     /// When the operating system has it: gone when the machine loses power. For simulations, which lose no power.
     Handed,
+}
+
+/// What new devices fetch first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Chunks that are kept.
+    pub cache_bytes: u64,
 }
 
 /// Passwords and sessions.
@@ -203,6 +212,7 @@ impl Config {
                 durability: Durability::default(),
                 vfs: None,
             },
+            snapshot: Snapshot { cache_bytes: values.number("snapshot.cache_bytes") },
             auth: Auth {
                 session: values.seconds("auth.session_secs"),
                 device_session: values.seconds("auth.device_session_secs"),

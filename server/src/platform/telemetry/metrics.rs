@@ -43,6 +43,11 @@ struct Registered {
     refused: Family<LaneLabels, Counter>,
     writer_queue_bytes: Gauge,
     devices: Devices,
+    manifests: Counter,
+    chunks_built: Counter,
+    chunk_rows_built: Counter,
+    chunks_served: Counter,
+    chunk_bytes_served: Counter,
     head: Gauge,
     database_bytes: Gauge,
 }
@@ -159,6 +164,20 @@ impl Metrics {
             writer_queue_bytes.clone(),
         );
         let devices = Devices::register(&mut registry);
+        let manifests = Counter::default();
+        registry.register("manifests", "Manifests sent to devices", manifests.clone());
+        let chunks_built = Counter::default();
+        registry.register("chunks_built", "Chunks that were cut because none was there to serve", chunks_built.clone());
+        let chunk_rows_built = Counter::default();
+        registry.register("chunk_rows_built", "Records in the chunks that were cut", chunk_rows_built.clone());
+        let chunks_served = Counter::default();
+        registry.register("chunks_served", "Chunks sent to devices, whole or in part", chunks_served.clone());
+        let chunk_bytes_served = Counter::default();
+        registry.register(
+            "chunk_bytes_served",
+            "Compressed size of the chunks that were sent, as if each were sent whole",
+            chunk_bytes_served.clone(),
+        );
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -185,6 +204,11 @@ impl Metrics {
             refused,
             writer_queue_bytes,
             devices,
+            manifests,
+            chunks_built,
+            chunk_rows_built,
+            chunks_served,
+            chunk_bytes_served,
             head,
             database_bytes,
         }))
@@ -268,6 +292,23 @@ impl Metrics {
             self.0.devices.oldest_unsent.observe(secs(oldest_ms));
         }
         self.0.devices.outbox.observe(f64::from(u32::try_from(report.waiting).unwrap_or(u32::MAX)));
+    }
+
+    /// Counts a manifest.
+    pub fn manifest(&self) {
+        self.0.manifests.inc();
+    }
+
+    /// Counts a chunk that was cut.
+    pub fn chunk_built(&self, rows: u64) {
+        self.0.chunks_built.inc();
+        self.0.chunk_rows_built.inc_by(rows);
+    }
+
+    /// Counts a chunk that goes to a device.
+    pub fn chunk_served(&self, packed_bytes: u64) {
+        self.0.chunks_served.inc();
+        self.0.chunk_bytes_served.inc_by(packed_bytes);
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.

@@ -168,5 +168,5 @@ fn is_done(outcome: &Outcome) -> bool {
 /// What every device sent and was told, in order.
 fn answered(world: &World) -> impl Iterator<Item = (&Device, &Mutation, &Outcome)> {
     let of_device = |device| Device::answers(device).map(move |(mutation, outcome)| (device, mutation, outcome));
-    world.devices.iter().flat_map(of_device)
+    world.devices.iter().chain(&world.lost).flat_map(of_device)
 }

@@ -1,0 +1,194 @@
+//! Who is given which chunks, and how long they stay good.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+use sync_protocol::id::RecordId;
+use sync_protocol::wire::ChunkEntry;
+use sync_protocol::wire::chunk::{Chunk, ChunkHash};
+
+use super::Listing;
+use crate::record::fixture::World;
+use crate::user::rights::Rights;
+
+async fn list(world: &World, rights: &Rights) -> Listing {
+    let app = &world.app;
+    let snapshot = app.live().snapshot();
+    app.chunks().list(app.db(), app.live().head(), &snapshot, rights).await.expect("a listing")
+}
+
+/// The chunk's bytes, for whoever may have them.
+async fn read(world: &World, who: &str, hash: ChunkHash) -> Option<Vec<u8>> {
+    let app = &world.app;
+    let (snapshot, rights) = (app.live().snapshot(), world.rights(who));
+    let packed = app.chunks().read(app.db(), app.live().head(), &snapshot, &rights, hash).await.expect("an answer");
+    packed.map(|packed| zstd::decode_all(&packed[..]).expect("zstd"))
+}
+
+async fn chunks(world: &World, who: &str) -> Vec<ChunkEntry> {
+    list(world, &world.rights(who)).await.chunks
+}
+
+/// The one chunk among these that holds a record.
+async fn chunk_with(world: &World, who: &str, record: RecordId) -> Option<(ChunkEntry, String)> {
+    for entry in chunks(world, who).await {
+        let bytes = read(world, who, entry.hash).await.expect("a manifest names what can be fetched");
+        assert_eq!((ChunkHash::of(&bytes), bytes.len() as u64), (entry.hash, entry.bytes));
+        let chunk = Chunk::read(&bytes).expect("a chunk");
+        assert_eq!(
+            (chunk.scope, chunk.entity.as_ref(), chunk.len() as u64),
+            (entry.scope, entry.entity.as_str(), entry.rows)
+        );
+        if chunk.rows().any(|row| row.id == record) {
+            return Some((entry, String::from_utf8(bytes).expect("text")));
+        }
+    }
+    None
+}
+
+fn hashes(chunks: &[ChunkEntry]) -> BTreeSet<ChunkHash> {
+    chunks.iter().map(|chunk| chunk.hash).collect()
+}
+
+/// How many chunks were cut so far.
+fn built(world: &World) -> u64 {
+    let text = world.app.metrics().encode(0, 0);
+    let line = text.lines().find(|line| line.starts_with("cartera_chunks_built_total ")).expect("a measurement");
+    line.rsplit(' ').next().and_then(|count| count.parse().ok()).expect("a number")
+}
+
+#[tokio::test]
+async fn everybody_is_given_what_her_role_reaches_and_shows() {
+    let mut world = World::new().await;
+    let cost = json!({"cost": {"minor": 771_301, "currency": "EUR"}});
+    let hers = world.deal("ana's", Some("ana"), cost.clone()).await;
+    let his = world.deal("carla's", Some("carla"), cost).await;
+    for (who, sees_hers, sees_his, sees_cost) in [
+        ("ana", true, false, false),
+        ("mar", true, false, true),
+        ("carla", false, true, false),
+        ("root", true, true, true),
+    ] {
+        for (deal, sees) in [(hers, sees_hers), (his, sees_his)] {
+            let found = chunk_with(&world, who, deal).await;
+            assert_eq!(found.is_some(), sees, "{who}");
+            if let Some((_, text)) = found {
+                assert_eq!(text.contains("771301"), sees_cost, "{who}");
+                assert_eq!(text.contains("\"cost\""), sees_cost, "{who}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn devices_with_equal_rights_share_their_chunks() {
+    let mut world = World::new().await;
+    world.deal("ana's", Some("ana"), json!({})).await;
+    let ana = hashes(&chunks(&world, "ana").await);
+    let before = built(&world);
+    assert_eq!(hashes(&chunks(&world, "ana").await), ana);
+    assert_eq!(built(&world), before, "nothing is built for the second device");
+    let aitor = hashes(&chunks(&world, "aitor").await);
+    assert!(!ana.is_disjoint(&aitor), "what is their team's and everybody's is the same for both");
+}
+
+#[tokio::test]
+async fn who_asks_for_a_chunk_that_is_not_hers_learns_nothing() {
+    let mut world = World::new().await;
+    let deal = world.deal("carla's", Some("carla"), json!({})).await;
+    let (entry, _) = chunk_with(&world, "carla", deal).await.expect("it is hers");
+    assert!(read(&world, "carla", entry.hash).await.is_some());
+    assert!(read(&world, "ana", entry.hash).await.is_none());
+    assert!(read(&world, "mar", entry.hash).await.is_none());
+    assert!(read(&world, "root", ChunkHash::of(b"made up")).await.is_none());
+}
+
+#[tokio::test]
+async fn a_chunk_is_not_given_out_once_a_record_in_it_was_deleted_or_went_elsewhere() {
+    let mut world = World::new().await;
+    let moved = world.deal("moved", Some("ana"), json!({})).await;
+    let deleted = world.deal("deleted", Some("ana"), json!({})).await;
+
+    let (old, _) = chunk_with(&world, "ana", moved).await.expect("it is hers");
+    let elsewhere = json!({"owner": world.id("carla"), "team": world.id("Sevilla"), "territory": world.id("Sur")});
+    world.change("moved", "opportunity", elsewhere).await;
+    assert!(read(&world, "ana", old.hash).await.is_none());
+    assert!(chunk_with(&world, "ana", moved).await.is_none());
+
+    let (old, _) = chunk_with(&world, "ana", deleted).await.expect("it is hers");
+    world.delete("deleted", "opportunity").await;
+    assert!(read(&world, "ana", old.hash).await.is_none());
+    assert!(read(&world, "root", old.hash).await.is_none());
+    assert!(chunk_with(&world, "ana", deleted).await.is_none());
+}
+
+#[tokio::test]
+async fn a_field_that_was_hidden_since_is_in_no_chunk_that_goes_out() {
+    let mut world = World::new().await;
+    let deal = world.deal("deal", Some("ana"), json!({"next_step": "call 771301"})).await;
+    let (old, text) = chunk_with(&world, "ana", deal).await.expect("it is hers");
+    assert!(text.contains("771301"));
+    world.overlay("entity: opportunity\nfields:\n  next_step: {level: 1}\n").await;
+    assert!(read(&world, "ana", old.hash).await.is_none(), "she no longer sees all of it");
+    let (_, text) = chunk_with(&world, "ana", deal).await.expect("it is still hers");
+    assert!(!text.contains("771301") && !text.contains("next_step"), "{text}");
+}
+
+#[tokio::test]
+async fn a_user_who_changes_her_team_may_no_longer_fetch_its_chunks() {
+    let mut world = World::new().await;
+    let deal = world.deal("aitor's", Some("aitor"), json!({})).await;
+    let (entry, _) = chunk_with(&world, "ana", deal).await.expect("it is her team's");
+    world.change("ana", "user", json!({"team": world.id("Sevilla")})).await;
+    assert!(read(&world, "ana", entry.hash).await.is_none());
+    assert!(read(&world, "aitor", entry.hash).await.is_some());
+}
+
+#[tokio::test]
+async fn a_chunk_of_which_little_changed_stays_and_the_exchange_begins_before_the_change() {
+    let mut world = World::new().await;
+    for number in 0..40 {
+        world.deal(&format!("deal {number}"), Some("ana"), json!({})).await;
+    }
+    let before = list(&world, &world.rights("ana")).await;
+    assert_eq!(before.seq, world.app.live().head());
+    let cut = built(&world);
+    world.change("deal 7", "opportunity", json!({"next_step": "call"})).await;
+    world.change("deal 9", "opportunity", json!({"next_step": "call"})).await;
+    let after = list(&world, &world.rights("ana")).await;
+    assert_eq!((hashes(&after.chunks), built(&world)), (hashes(&before.chunks), cut));
+    assert_eq!(after.seq, before.seq, "what changed since comes by the exchange");
+    for number in 0..20 {
+        world.change(&format!("deal {number}"), "opportunity", json!({"next_step": "write"})).await;
+    }
+    let anew = list(&world, &world.rights("ana")).await;
+    assert_ne!(hashes(&anew.chunks), hashes(&before.chunks));
+    assert_eq!(anew.seq, world.app.live().head());
+}
+
+#[tokio::test]
+async fn devices_that_begin_at_once_wait_for_one_build() {
+    let mut world = World::new().await;
+    world.deal("deal", Some("ana"), json!({})).await;
+    let world = Arc::new(world);
+    let rights = world.rights("mar");
+    // What everybody may see is there already.
+    let known = hashes(&list(&world, &world.rights("root")).await.chunks);
+    let before = built(&world);
+    let all = futures_util::future::join_all((0..20).map(|_| list(&world, &rights))).await;
+    assert!(all.windows(2).all(|pair| hashes(&pair[0].chunks) == hashes(&pair[1].chunks)));
+    let new = hashes(&all[0].chunks).difference(&known).count() as u64;
+    assert!(new > 0);
+    assert_eq!(built(&world) - before, new, "each chunk is cut once");
+}
+
+#[tokio::test]
+async fn what_a_person_needs_first_comes_first() {
+    let mut world = World::new().await;
+    world.deal("deal", Some("ana"), json!({})).await;
+    let chunks = chunks(&world, "ana").await;
+    assert!(chunks.is_sorted_by_key(|chunk| chunk.priority));
+    let priority = |entity: &str| chunks.iter().find(|chunk| chunk.entity == entity).map(|chunk| chunk.priority);
+    assert_eq!((priority("opportunity"), priority("stage_history")), (Some(1), Some(3)));
+}

@@ -1,0 +1,55 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::ChunkEntry;
+use crate::wire::chunk::ChunkHash;
+
+/// The most urgent priority: with all its chunks a device is of use.
+const FIRST_PRIORITY: u8 = 1;
+
+/// How far a first sync by chunks has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// The cursor of the run's first manifest. A later manifest changes what is to be fetched and not this: whatever
+    /// happened to the records of chunks that came before, the exchange from here on tells.
+    pub cursor: String,
+    /// Chunks to fetch, in this order.
+    pub waiting: Vec<ChunkEntry>,
+    /// Chunks that are in.
+    pub taken: BTreeSet<ChunkHash>,
+    /// Records of the chunks that are in.
+    pub taken_rows: u64,
+}
+
+impl Bootstrap {
+    pub(super) fn new(chunks: &[ChunkEntry], cursor: &str) -> Self {
+        let mut waiting = chunks.to_vec();
+        waiting.sort_by_key(|chunk| chunk.priority);
+        Self { cursor: cursor.to_owned(), waiting, taken: BTreeSet::new(), taken_rows: 0 }
+    }
+
+    pub(super) fn renew(&mut self, chunks: &[ChunkEntry]) {
+        self.waiting = chunks.iter().filter(|chunk| !self.taken.contains(&chunk.hash)).cloned().collect();
+        self.waiting.sort_by_key(|chunk| chunk.priority);
+    }
+
+    pub(super) fn take(&mut self, hash: ChunkHash) {
+        let rows = self.waiting.iter().find(|chunk| chunk.hash == hash).map_or(0, |chunk| chunk.rows);
+        self.taken_rows += rows;
+        self.waiting.retain(|chunk| chunk.hash != hash);
+        self.taken.insert(hash);
+    }
+
+    /// Whether what a person needs first is in.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.waiting.iter().all(|chunk| chunk.priority > FIRST_PRIORITY)
+    }
+
+    /// Records that are still to come.
+    #[must_use]
+    pub fn waiting_rows(&self) -> u64 {
+        self.waiting.iter().map(|chunk| chunk.rows).sum()
+    }
+}

@@ -1,0 +1,113 @@
+//! A manifest and its chunks on their way to a device.
+
+use std::hash::Hash as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use sync_protocol::engine::{Answer, Fetch};
+use sync_protocol::wire::chunk::Chunk;
+use sync_protocol::wire::{ChunksRequest, ManifestResponse, Problem};
+
+use super::device::Device;
+use super::fault::Fault;
+use super::line::busy;
+use super::office::Reply;
+use super::oracle::Oracle;
+use super::world::World;
+
+impl World {
+    /// Something that a device fetches, with what goes wrong on the way. Nothing of it changes the server.
+    pub(super) async fn fetch(&mut self, at: usize, fetch: &Fetch, fault: Option<Fault>) -> Answer {
+        let Some(fault) = fault else { return self.serve_fetch(at, fetch).await };
+        self.tally.count("first sync: a fetch goes wrong");
+        match fault {
+            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Answer::Failed,
+            Fault::AnswerLost | Fault::AnswerCut(_) => {
+                drop(self.serve_fetch(at, fetch).await);
+                Answer::Failed
+            }
+            Fault::Twice => {
+                drop(self.serve_fetch(at, fetch).await);
+                self.serve_fetch(at, fetch).await
+            }
+            Fault::Busy => Answer::Problem { problem: busy(), retry_after_ms: Some(2_000) },
+            Fault::Dies(_) => {
+                let answer = self.serve_fetch(at, fetch).await;
+                self.office.restart().await;
+                answer
+            }
+        }
+    }
+
+    /// Of the chunks asked for one comes, so that anything may happen between two.
+    async fn serve_fetch(&mut self, at: usize, fetch: &Fetch) -> Answer {
+        let reply = self.office.ask(request(&self.devices[at], fetch)).await;
+        if reply.status != StatusCode::OK {
+            return self.take_refusal(at, fetch, &reply);
+        }
+        reply.bytes.hash(&mut self.trace);
+        match fetch {
+            Fetch::Manifest(_) => {
+                self.tally.count("first sync: manifest");
+                let manifest: ManifestResponse = serde_json::from_slice(&reply.bytes).expect("a manifest");
+                Answer::Manifest(Box::new(manifest))
+            }
+            Fetch::Chunks(_) => {
+                self.tally.count("first sync: chunk");
+                let oracle = Oracle::read(&self.office);
+                is_for(&self.devices[at], &reply.bytes, &oracle);
+                Answer::Chunks(vec![Arc::from(reply.bytes)])
+            }
+        }
+    }
+
+    fn take_refusal(&mut self, at: usize, fetch: &Fetch, reply: &Reply) -> Answer {
+        let problem: Problem = serde_json::from_slice(&reply.bytes).expect("a problem");
+        let is_gone = reply.status == StatusCode::GONE && matches!(fetch, Fetch::Chunks(_));
+        if is_gone {
+            self.tally.count("first sync: chunk gone");
+        } else {
+            let may_sign_in = Oracle::read(&self.office).viewer(self.devices[at].user).is_some();
+            assert!(reply.status == StatusCode::UNAUTHORIZED && !may_sign_in, "{}: {problem:?}", self.devices[at]);
+        }
+        Answer::Problem { problem: Box::new(problem), retry_after_ms: None }
+    }
+}
+
+/// The request for a manifest; for the first of the chunks alone, or for it among others, by turns.
+fn request(device: &Device, fetch: &Fetch) -> Request<Body> {
+    let request = Request::builder().header(header::AUTHORIZATION, format!("Bearer {}", device.token));
+    let request = if device.number % 2 == 0 { request.header(header::ACCEPT_ENCODING, "zstd") } else { request };
+    let (path, json) = match fetch {
+        Fetch::Manifest(manifest) => ("/sync/v1/manifest", serde_json::to_vec(manifest)),
+        Fetch::Chunks(chunks) if chunks.len() > 1 => {
+            ("/sync/v1/chunks", serde_json::to_vec(&ChunksRequest { chunks: vec![chunks[0].hash] }))
+        }
+        Fetch::Chunks(chunks) => {
+            let request = request.uri(format!("/sync/v1/chunk/{}", chunks[0].hash));
+            return request.body(Body::empty()).expect("a request");
+        }
+    };
+    let request = request.method(Method::POST).uri(path).header(header::CONTENT_TYPE, "application/json");
+    request.body(Body::from(json.expect("requests are JSON"))).expect("a request")
+}
+
+/// Nothing leaves the server that the device's user may not see at this moment.
+fn is_for(device: &Device, bytes: &[u8], oracle: &Oracle) {
+    let chunk = Chunk::read(bytes).expect("a chunk");
+    let viewer = oracle.viewer(device.user).unwrap_or_else(|| panic!("{device} may not sign in, and is sent a chunk"));
+    for row in chunk.rows() {
+        let held = oracle.record(row.id).unwrap_or_else(|| panic!("{device}: {} in a chunk is gone", row.id));
+        assert_eq!(chunk.entity, held.entity, "{device}: {}", row.id);
+        assert!(
+            oracle.scopes_of(&viewer, held).contains(&chunk.scope),
+            "{device}: {} is in a chunk of scope {}, where it is not or not seen",
+            row.id,
+            chunk.scope
+        );
+        for (field, _) in row.values() {
+            assert!(oracle.shows(&viewer, &held.entity, field), "{device}: {field} of {} is in a chunk", row.id);
+        }
+    }
+}
