@@ -143,7 +143,8 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let _ = read(&bytes);
-        bytes.truncate(at);
+        // Without its line feed alone it is still whole.
+        bytes.truncate(at.min(bytes.len() - 2));
         prop_assert!(read(&bytes).is_err(), "a part of a chunk is none");
     }
 }
