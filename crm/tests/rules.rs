@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crm::Fields;
 use crm::expr::Variables;
 use crm::model::{Entity, Level, Model, Overlay};
-use crm::rules::{Findings, Gaps, Place, Viewer, check, derive, fill_defaults, reaches, title};
+use crm::rules::{Findings, Gaps, Place, Viewer, check, derive, fill_defaults, reaches, sees, title};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -206,21 +206,49 @@ fn a_right_reaches_as_far_as_its_level() {
         owner: Some(id(owner)).filter(|_| owner > 0),
         team: Some(id(team)).filter(|_| team > 0),
         territory: Some(id(territory)).filter(|_| territory > 0),
+        shared: vec![],
     };
-    let levels = [Level::None, Level::Own, Level::Team, Level::Territory, Level::All];
+    let levels = [Level::None, Level::Shared, Level::Own, Level::Team, Level::Territory, Level::All];
     for (place, reached) in [
-        (place(0, 0, 0), [false, true, true, true, true]),
-        (place(1, 11, 21), [false, true, true, true, true]),
-        (place(2, 10, 20), [false, false, true, true, true]),
-        (place(2, 11, 20), [false, false, false, true, true]),
-        (place(2, 11, 21), [false, false, false, false, true]),
-        (place(0, 0, 21), [false, false, false, false, true]),
+        (place(0, 0, 0), [false, false, true, true, true, true]),
+        (place(1, 11, 21), [false, false, true, true, true, true]),
+        (place(2, 10, 20), [false, false, false, true, true, true]),
+        (place(2, 11, 20), [false, false, false, false, true, true]),
+        (place(2, 11, 21), [false, false, false, false, false, true]),
+        (place(0, 0, 21), [false, false, false, false, false, true]),
     ] {
         assert_eq!(levels.map(|level| reaches(level, &viewer, &place)), reached, "{place:?}");
     }
     let record = fields(json!({"owner": id(1).to_string(), "team": "not an id"}));
     assert_eq!(Place::of(&record), place(1, 0, 0));
     assert!(Place::of(&fields(json!({"name": "x"}))).is_open());
+}
+
+#[test]
+fn a_share_shows_a_record_at_every_level_but_none_and_lets_nobody_change_it() {
+    let id = |n| Uuid::from_u128(n).to_string();
+    let viewer = Viewer {
+        user: Uuid::from_u128(1),
+        role: "sales_rep".into(),
+        teams: vec![Uuid::from_u128(10)],
+        territories: vec![],
+    };
+    let levels = [Level::None, Level::Shared, Level::Own, Level::Team, Level::Territory, Level::All];
+    for (shares, is_shown) in [
+        (json!({"shared_with": [id(2), id(1)]}), true),
+        (json!({"shared_with_teams": [id(10)]}), true),
+        (json!({"shared_with": [id(2)], "shared_with_teams": [id(11)]}), false),
+    ] {
+        let mut record = fields(json!({"owner": id(3), "team": id(12)}));
+        record.extend(fields(shares));
+        let place = Place::of(&record);
+        let all = levels.map(|level| sees(level, &viewer, &place));
+        assert_eq!(all, [false, is_shown, is_shown, is_shown, is_shown, true], "{place:?}");
+        let all = levels.map(|level| reaches(level, &viewer, &place));
+        assert_eq!(all, [false, false, false, false, false, true], "{place:?}");
+    }
+    let open = Place::of(&fields(json!({"name": "x"})));
+    assert!(!sees(Level::Shared, &viewer, &open), "what is nobody's is not shared with anybody");
 }
 
 #[test]

@@ -36,6 +36,8 @@ CREATE TABLE record (
     owner       BLOB,
     team        BLOB,
     territory   BLOB,
+    -- The users and teams that it is shared with: a JSON array of ids in hexadecimal; NULL where there are none.
+    shared      TEXT,
     -- The fields as JSON: the wire form.
     body        TEXT    NOT NULL,
     -- {"field": [sequence, device]} for the fields that changed after the record was made.
@@ -54,11 +56,12 @@ CREATE TABLE tombstone (
 
 CREATE INDEX tombstone_entity ON tombstone (entity, seq);
 
--- A scope is the records of one entity that one holder (an owner, a team, a territory) brings with it, or that stand
--- open; it is made when the first record stands in it. Scopes of kind `all` have no entries: they are the entity.
+-- A scope is the records of one entity that one holder (an owner, a team, a territory) brings with it, that are shared
+-- with a user or a team, or that stand open; it is made when the first record stands in it. Scopes of kind `all` have
+-- no entries: they are the entity.
 CREATE TABLE scope (
     id     INTEGER NOT NULL PRIMARY KEY,
-    kind   TEXT    NOT NULL CHECK (kind IN ('all', 'open', 'own', 'team', 'territory')),
+    kind   TEXT    NOT NULL CHECK (kind IN ('all', 'open', 'shared', 'own', 'team', 'territory')),
     entity INTEGER NOT NULL REFERENCES entity (code),
     -- The user, team or territory; 16 zero bytes for `all` and `open`.
     holder BLOB    NOT NULL,

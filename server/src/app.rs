@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::exchange::FirstSyncs;
 use crate::live::{Live, Snapshot};
 use crate::live_feed::{self, LiveFeed};
+use crate::moves::Moves;
 use crate::platform::auth::{Auth, LocalOperator};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
@@ -23,7 +24,7 @@ use crate::record::write::{Commit, Writer};
 use crate::snapshot::{self, Chunks};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
-use crate::{device, exchange, export, import, model, openapi, record, user};
+use crate::{device, exchange, export, import, model, moves, openapi, record, user};
 
 /// Handle to the running server; cheap to clone.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Inner {
     live_feed: LiveFeed,
     first_syncs: FirstSyncs,
     writer: Writer,
+    moves: Moves,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -71,8 +73,22 @@ impl App {
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
-        let inner =
-            Inner { config, db, live, live_feed, first_syncs, writer, tenant, clock, entropy, metrics, auth, chunks };
+        let moves = Moves::start(db.clone(), live.clone(), writer.clone(), &config.moves, metrics.clone());
+        let inner = Inner {
+            config,
+            db,
+            live,
+            live_feed,
+            first_syncs,
+            writer,
+            moves,
+            tenant,
+            clock,
+            entropy,
+            metrics,
+            auth,
+            chunks,
+        };
         let app = Self { inner: Arc::new(inner) };
         tenant::make_roles(&app).await?;
         Ok(app)
@@ -94,6 +110,12 @@ impl App {
     #[must_use]
     pub fn writer(&self) -> &Writer {
         &self.inner.writer
+    }
+
+    /// What is moved little by little.
+    #[must_use]
+    pub fn moves(&self) -> &Moves {
+        &self.inner.moves
     }
 
     /// Whose data this is.
@@ -171,6 +193,7 @@ impl App {
     /// Closes the database; nothing may be asked of the server afterwards.
     pub async fn close(&self) {
         self.live_feed().close();
+        self.moves().close();
         self.inner.db.close().await;
     }
 }
@@ -200,6 +223,7 @@ fn routes() -> Router<App> {
         .merge(user::routes::routes())
         .merge(device::routes())
         .merge(model::routes::routes())
+        .merge(moves::routes())
         .merge(openapi::routes::routes())
         .merge(record::routes::routes())
 }

@@ -10,6 +10,7 @@ pub mod import;
 pub mod live;
 pub mod live_feed;
 pub mod model;
+pub mod moves;
 pub mod openapi;
 pub mod platform;
 pub mod recent;

@@ -168,6 +168,21 @@ impl Phone {
         }
     }
 
+    /// Asks to be told of the next thing that concerns this phone, does something meanwhile, and returns what it was told.
+    #[track_caller]
+    #[must_use]
+    pub fn live(&self, meanwhile: impl FnOnce()) -> String {
+        let url = format!("{}/sync/v1/live?wait=20", self.url);
+        let request = self.agent.get(url).header("authorization", format!("Bearer {}", self.token));
+        let request = request.header("last-event-id", self.cursor.as_deref().unwrap_or_default());
+        std::thread::scope(|scope| {
+            let told = scope.spawn(move || read(request.call()));
+            meanwhile();
+            let told = told.join().expect("the phone does not panic");
+            told.unwrap_or_else(|error| panic!("the long poll had no answer: {error}")).body
+        })
+    }
+
     /// The next mutation of this phone: the creation of a record.
     #[track_caller]
     #[must_use]

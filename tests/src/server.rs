@@ -21,6 +21,8 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 pub struct Server {
     process: Process,
     address: SocketAddr,
+    /// `KEY=VALUE` of its configuration.
+    settings: Vec<String>,
     // Last: it goes when the process has ended.
     folder: TempDir,
 }
@@ -30,14 +32,22 @@ impl Server {
     #[track_caller]
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with keys of its configuration set: `KEY=VALUE`.
+    #[track_caller]
+    #[must_use]
+    pub fn start_with(settings: &[&str]) -> Self {
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let mut add = product("cartera");
         add.args(["user", "add", ADMIN, "--role", "admin", "--name", "Alba Gil", "--json", "--data"]).arg(&data);
         let _ = run_with_password(add).ok();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, address) = Process::start(&data, any).unwrap_or_else(|error| panic!("{error}"));
-        Self { process, address, folder }
+        let (process, address) = Process::start(&data, any, &settings).unwrap_or_else(|error| panic!("{error}"));
+        Self { process, address, settings, folder }
     }
 
     /// The base of every address that it answers at.
@@ -70,7 +80,7 @@ impl Server {
         let started = Instant::now();
         // Meanwhile somebody's connection may have been given the port; it will not keep it.
         self.process = loop {
-            match Process::start(&self.data(), self.address) {
+            match Process::start(&self.data(), self.address, &self.settings) {
                 Ok((process, _)) => break process,
                 Err(error) => assert!(started.elapsed() < READY_WITHIN, "{error}"),
             }
@@ -124,12 +134,13 @@ struct Process {
 }
 
 impl Process {
-    fn start(data: &Path, listen: SocketAddr) -> Result<(Self, SocketAddr), String> {
+    fn start(data: &Path, listen: SocketAddr, settings: &[String]) -> Result<(Self, SocketAddr), String> {
         let started = Instant::now();
         let log = data.with_file_name("server.log");
         let mut child = product("cartera")
             .args(["serve", "--json", "--listen", &listen.to_string(), "--data"])
             .arg(data)
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .env("CARTERA_TELEMETRY_LOG_FILTER", "warn")
             .stdout(Stdio::piped())
             .stderr(File::create(&log).expect("the folder takes a log"))

@@ -15,7 +15,7 @@ use super::assemble::Assembly;
 use super::{Entity, Label, ModelProblem};
 
 /// Names that entities may not take, because the server's addresses have them.
-const RESERVED_ENTITIES: &[&str] = &["search", "imports", "exports", "model", "users", "sessions", "devices"];
+const RESERVED_ENTITIES: &[&str] = &["search", "imports", "exports", "model", "users", "sessions", "devices", "moves"];
 
 /// Names that fields may not take: what a record has beside its fields, and the variables of expressions.
 const RESERVED_FIELDS: &[&str] = &["id", "seq", "entity", "today", "now", "me"];

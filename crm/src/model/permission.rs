@@ -7,6 +7,8 @@ pub enum Level {
     /// Nothing.
     #[default]
     None,
+    /// Records that are shared with the user or a team of hers; only read.
+    Shared,
     /// Records that the user owns, and records that stand open (no owner, no team, no territory).
     Own,
     /// And those of the user's teams.

@@ -17,8 +17,11 @@ pub struct Viewer {
     pub territories: Vec<Uuid>,
 }
 
-/// Where a record stands: whose it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The fields of the mixin `shared`: users, and teams, who read a record that is not theirs.
+pub const SHARE_FIELDS: [&str; 2] = ["shared_with", "shared_with_teams"];
+
+/// Where a record stands: whose it is, and with whom it is shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The user who owns it.
     pub owner: Option<Uuid>,
@@ -26,14 +29,19 @@ pub struct Place {
     pub team: Option<Uuid>,
     /// The territory that it lies in.
     pub territory: Option<Uuid>,
+    /// Users and teams that it is shared with.
+    pub shared: Vec<Uuid>,
 }
 
 impl Place {
     /// The place that a record's own fields give it.
     #[must_use]
     pub fn of(fields: &Fields) -> Self {
-        let id = |name| fields.get(name).and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok());
-        Self { owner: id("owner"), team: id("team"), territory: id("territory") }
+        let parse = |id: &Value| id.as_str().and_then(|id| Uuid::try_parse(id).ok());
+        let id = |name| fields.get(name).and_then(parse);
+        let shares = SHARE_FIELDS.iter().filter_map(|name| fields.get(*name)?.as_array()).flatten();
+        let shared = shares.filter_map(parse).collect();
+        Self { owner: id("owner"), team: id("team"), territory: id("territory"), shared }
     }
 
     /// Whether it is nobody's, and so everybody's who may read its entity.
@@ -43,7 +51,15 @@ impl Place {
     }
 }
 
-/// Whether a right of this level reaches a record that stands there.
+/// Whether a right of this level to read shows a record that stands there: one that it reaches, or one that is shared
+/// with the viewer or a team of hers.
+#[must_use]
+pub fn sees(level: Level, viewer: &Viewer, place: &Place) -> bool {
+    let is_shared = || place.shared.iter().any(|holder| *holder == viewer.user || viewer.teams.contains(holder));
+    reaches(level, viewer, place) || level >= Level::Shared && is_shared()
+}
+
+/// Whether a right of this level to change or delete reaches a record that stands there. What is shared is only read.
 #[must_use]
 pub fn reaches(level: Level, viewer: &Viewer, place: &Place) -> bool {
     level == Level::All

@@ -80,6 +80,7 @@ impl FromRow<'_, SqliteRow> for Row {
                 owner: row.try_get("owner")?,
                 team: row.try_get("team")?,
                 territory: row.try_get("territory")?,
+                shared: row.try_get::<Option<Json<Vec<Uuid>>>, _>("shared")?.map(|ids| ids.0).unwrap_or_default(),
             },
             body: row.try_get("body")?,
             field_seq: row.try_get("field_seq")?,
@@ -87,8 +88,7 @@ impl FromRow<'_, SqliteRow> for Row {
     }
 }
 
-const COLUMNS: &str =
-    "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.body, r.field_seq";
+const COLUMNS: &str = "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.shared, r.body, r.field_seq";
 
 impl Puller<'_> {
     /// Cuts the page after `cursor`; without one, the first page of everything. `live_head` is the last sequence that is

@@ -4,7 +4,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::platform::telemetry;
-use crate::{device, exchange, export, import, live_feed, model, record, snapshot, user};
+use crate::{device, exchange, export, import, live_feed, model, moves, record, snapshot, user};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -21,6 +21,7 @@ pub(super) fn fixed() -> OpenApi {
         device::Described::openapi(),
         import::routes::Described::openapi(),
         export::routes::Described::openapi(),
+        moves::Described::openapi(),
         telemetry::routes::Described::openapi(),
         model::routes::Described::openapi(),
         super::routes::Described::openapi(),

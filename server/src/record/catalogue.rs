@@ -1,9 +1,9 @@
 //! The tenant's model as the server uses it: with the database's entity codes, and each role's view of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use crm::model::{Entity, Model};
+use crm::model::{Entity, FieldKind, Model};
 use crm::rules::Projection;
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
@@ -88,6 +88,10 @@ pub struct Catalogue {
     pub model: Arc<Model>,
     codes: HashMap<String, EntityCode>,
     names: HashMap<EntityCode, String>,
+    /// Entities whose records have children.
+    parents: HashSet<EntityCode>,
+    /// `[entity, field]` of every link to a parent.
+    parent_links: Vec<(EntityCode, String)>,
     views: Mutex<HashMap<String, Arc<RoleView>>>,
 }
 
@@ -111,12 +115,28 @@ impl Catalogue {
     /// A catalogue over entity codes that are known already.
     #[must_use]
     pub fn new(model: Arc<Model>, rows: Vec<(EntityCode, String)>) -> Self {
-        Self {
-            model,
-            codes: rows.iter().map(|(code, name)| (name.clone(), *code)).collect(),
-            names: rows.into_iter().collect(),
-            views: Mutex::default(),
+        let codes: HashMap<String, EntityCode> = rows.iter().map(|(code, name)| (name.clone(), *code)).collect();
+        let (mut parents, mut parent_links) = (HashSet::new(), Vec::new());
+        for entity in model.entities.values() {
+            let link = entity.parent.as_ref().and_then(|name| entity.field(name));
+            let Some((FieldKind::Link { to }, name)) = link.map(|field| (&field.kind, &field.name)) else { continue };
+            parents.extend(to.iter().filter_map(|name| codes.get(name)));
+            parent_links.extend(codes.get(&entity.name).map(|code| (*code, name.clone())));
         }
+        let names = rows.into_iter().collect();
+        Self { model, codes, names, parents, parent_links, views: Mutex::default() }
+    }
+
+    /// Whether records of that entity may have children (`parent` in the model), which follow them.
+    #[must_use]
+    pub fn is_parent(&self, code: EntityCode) -> bool {
+        self.parents.contains(&code)
+    }
+
+    /// Every link from a child to its parent: the child's entity, and the field.
+    #[must_use]
+    pub fn parent_links(&self) -> &[(EntityCode, String)] {
+        &self.parent_links
     }
 
     /// The entity and its code.

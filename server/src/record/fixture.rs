@@ -62,7 +62,9 @@ impl World {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(ManualClock::at(NOW_MS));
-        let config = Config::with_data_dir(folder.path());
+        let mut config = Config::with_data_dir(folder.path());
+        // Nothing happens but what a test does: children stay where they are.
+        config.moves.records_per_second = 0;
         let app = App::open(config, clock, Arc::new(SeededEntropy::new(7))).await.expect("an empty folder opens");
         let router = crate::app::router(&app);
         let mut world = Self { app, router, named: HashMap::new(), made: AtomicU64::new(0), _folder: folder };

@@ -1,8 +1,8 @@
 //! Scopes: the sets of records that a user may hold, as small numbers.
 //!
 //! A scope is the records of one entity that one holder brings with it: an owner's own, a team's, a territory's, those
-//! that stand open, or all. A record stands in a few of them by its owner, team and territory; a user holds some by her
-//! role's read level.
+//! that are shared with a user or a team, those that stand open, or all. A record stands in a few of them by its owner,
+//! team, territory and shares; a user holds some by her role's read level.
 
 use std::collections::HashMap;
 
@@ -22,6 +22,8 @@ pub enum ScopeKind {
     All,
     /// Records without owner, team and territory.
     Open,
+    /// Shared with a user or a team.
+    Shared,
     /// An owner's.
     Own,
     /// A team's.
@@ -37,6 +39,7 @@ impl ScopeKind {
         match self {
             Self::All => "all",
             Self::Open => "open",
+            Self::Shared => "shared",
             Self::Own => "own",
             Self::Team => "team",
             Self::Territory => "territory",
@@ -44,7 +47,8 @@ impl ScopeKind {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::All, Self::Open, Self::Own, Self::Team, Self::Territory].into_iter().find(|kind| kind.as_str() == text)
+        let all = [Self::All, Self::Open, Self::Shared, Self::Own, Self::Team, Self::Territory];
+        all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -66,7 +70,9 @@ impl ScopeKey {
         let own = place.owner.map(|user| (ScopeKind::Own, user));
         let team = place.team.map(|team| (ScopeKind::Team, team));
         let territory = place.territory.map(|territory| (ScopeKind::Territory, territory));
-        [open, own, team, territory].into_iter().flatten().map(move |(kind, holder)| Self { kind, entity, holder })
+        let shared = place.shared.clone().into_iter().map(|holder| (ScopeKind::Shared, holder));
+        let placed = [open, own, team, territory].into_iter().flatten();
+        placed.chain(shared).map(move |(kind, holder)| Self { kind, entity, holder })
     }
 
     /// The scope of every record of an entity.
@@ -154,7 +160,12 @@ impl Scopes {
                     hold(ScopeKind::All, Uuid::nil());
                     continue;
                 }
-                Level::Own | Level::Team | Level::Territory => {}
+                Level::Shared | Level::Own | Level::Team | Level::Territory => {}
+            }
+            hold(ScopeKind::Shared, rights.viewer.user);
+            rights.viewer.teams.iter().for_each(|team| hold(ScopeKind::Shared, *team));
+            if permission.read < Level::Own {
+                continue;
             }
             hold(ScopeKind::Open, Uuid::nil());
             hold(ScopeKind::Own, rights.viewer.user);

@@ -182,7 +182,20 @@ impl Directory {
             .get(&owner)
             .and_then(|user| user.team)
             .or_else(|| self.teams.iter().filter(|(_, team)| team.manager == Some(owner)).map(|(id, _)| *id).min());
-        Place { owner: Some(owner), team, territory: team.and_then(|team| self.territory_of_team(team)) }
+        let territory = team.and_then(|team| self.territory_of_team(team));
+        Place { owner: Some(owner), team, territory, shared: Vec::new() }
+    }
+
+    /// Whether there is such a team.
+    #[must_use]
+    pub fn has_team(&self, team: Uuid) -> bool {
+        self.teams.contains_key(&team)
+    }
+
+    /// Whether there is such a territory.
+    #[must_use]
+    pub fn has_territory(&self, territory: Uuid) -> bool {
+        self.territories.contains_key(&territory)
     }
 
     /// The territory that a team works in.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crm::model::{Level, Permission};
-use crm::rules::{Place, Projection, Viewer, reaches};
+use crm::rules::{Place, Projection, Viewer, reaches, sees};
 use uuid::Uuid;
 
 use crate::record::catalogue::{Catalogue, RoleView};
@@ -53,7 +53,14 @@ impl Rights {
         self.view.projection(entity)
     }
 
-    /// Whether the right named by `level` (`|p| p.read`, …) reaches a record of `entity` that stands at `place`.
+    /// Whether the user may read a record of `entity` that stands at `place`.
+    #[must_use]
+    pub fn sees(&self, entity: &str, place: &Place) -> bool {
+        self.permission(entity).is_some_and(|permission| sees(permission.read, &self.viewer, place))
+    }
+
+    /// Whether the right to write named by `level` (`|p| p.update`, …) reaches a record of `entity` that stands at
+    /// `place`.
     #[must_use]
     pub fn reach(&self, entity: &str, place: &Place, level: impl Fn(&Permission) -> Level) -> bool {
         self.permission(entity).is_some_and(|permission| reaches(level(permission), &self.viewer, place))

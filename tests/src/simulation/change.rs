@@ -59,6 +59,14 @@ pub enum ChangeKind {
     Team(u8),
     /// Nobody's record from now on.
     NoPlace,
+    /// Shared with one more.
+    Share(u8),
+    /// Shared with one more team.
+    ShareTeam(u8),
+    /// Shared with one less.
+    Unshare(u8),
+    /// Shared with one, and with nobody else.
+    ShareAnew(u8),
     /// A member is added to a set.
     Tag(u8),
     /// A member is removed from a set.
@@ -201,6 +209,16 @@ impl Author<'_> {
             Kind::Owner(n) => update(any(), json!({"owner": user(n)})),
             Kind::Team(n) => update(any(), json!({"team": team(n)})),
             Kind::NoPlace => update(any(), json!({"owner": null, "team": null, "territory": null})),
+            Kind::Share(n) => {
+                tagged(any(), FieldOperation::Add { field: "shared_with".into(), values: vec![json!(user(n))] })
+            }
+            Kind::ShareTeam(n) => {
+                tagged(any(), FieldOperation::Add { field: "shared_with_teams".into(), values: vec![json!(team(n))] })
+            }
+            Kind::Unshare(n) => {
+                tagged(any(), FieldOperation::Remove { field: "shared_with".into(), values: vec![json!(user(n))] })
+            }
+            Kind::ShareAnew(n) => update(any(), json!({"shared_with": [user(n)], "shared_with_teams": null})),
             Kind::Tag(n) => tagged(any(), FieldOperation::Add { field: "tags".into(), values: tags(n) }),
             Kind::Untag(n) => tagged(any(), FieldOperation::Remove { field: "tags".into(), values: tags(n) }),
             Kind::Tags(n) => update(any(), json!({"tags": ["z", " a", format!("t{n}")]})),
@@ -303,6 +321,10 @@ fn any_kind() -> impl Strategy<Value = ChangeKind> {
         5 => (0..8_u8).prop_map(Kind::Owner),
         3 => (0..3_u8).prop_map(Kind::Team),
         1 => Just(Kind::NoPlace),
+        2 => (0..8_u8).prop_map(Kind::Share),
+        1 => (0..3_u8).prop_map(Kind::ShareTeam),
+        1 => (0..8_u8).prop_map(Kind::Unshare),
+        1 => (0..8_u8).prop_map(Kind::ShareAnew),
     ];
     let operating = prop_oneof![
         2 => (0..3_u8).prop_map(Kind::Tag),
@@ -311,5 +333,5 @@ fn any_kind() -> impl Strategy<Value = ChangeKind> {
         2 => Just(Kind::Visit),
         2 => Just(Kind::Log),
     ];
-    prop_oneof![8 => making, 3 => Just(Kind::Delete), 20 => setting, 9 => moving, 9 => operating]
+    prop_oneof![8 => making, 3 => Just(Kind::Delete), 20 => setting, 12 => moving, 9 => operating]
 }

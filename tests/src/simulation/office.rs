@@ -304,6 +304,11 @@ impl Office {
         assert!(decisions.iter().all(|decision| !decision.is_rejected()), "{decisions:?}");
     }
 
+    /// Lets a batch of children follow their parents; whether there was any.
+    pub async fn follow(&self) -> bool {
+        self.app.moves().turn().await.expect("a batch").is_some()
+    }
+
     /// People and teams change their places.
     pub async fn reorganise(&self, moved: Move) {
         let Staff { users, teams, territories } = &self.staff;
@@ -358,5 +363,8 @@ async fn start(folder: &TempDir, clock: &Arc<ManualClock>, entropy: &Arc<SeededE
     config.database.durability = Durability::Handed;
     config.auth.device_session = Duration::from_hours(10 * 365 * 24);
     config.http.request_timeout = Duration::from_mins(10);
+    // Children follow when a story's time passes, a few at a time.
+    config.moves.records_per_second = 0;
+    config.moves.batch_records = 3;
     App::open(config, clock.clone(), entropy.clone()).await.expect("the folder opens")
 }

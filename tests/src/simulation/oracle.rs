@@ -118,10 +118,15 @@ impl Oracle {
         let [owner, team, territory] = place;
         let scope =
             |kind: &str, holder: Option<Uuid>| (kind.to_owned(), record.entity.clone(), holder.unwrap_or_default());
+        let shares = ["shared_with", "shared_with_teams"].map(|name| record.fields.get(name).and_then(Value::as_array));
+        let shares = shares.into_iter().flatten().flatten().filter_map(Value::as_str);
+        let shares = shares.map(|id| Uuid::parse_str(id).expect("links hold ids"));
         let mut held = Vec::new();
         if level == Level::All {
             held.push(scope("all", None));
-        } else {
+        } else if level > Level::None {
+            let to_her = shares.filter(|holder| *holder == viewer.user.0 || viewer.teams.contains(holder));
+            held.extend(to_her.map(|holder| scope("shared", Some(holder))));
             if level >= Level::Own && place == [None; 3] {
                 held.push(scope("open", None));
             }

@@ -142,6 +142,9 @@ impl World {
             Step::Wait { seconds } => {
                 self.tally.count("time: passes");
                 self.office.wait_ms(i64::from(*seconds) * 1_000);
+                if self.office.follow().await {
+                    self.tally.count("server: children follow");
+                }
                 (0..count).for_each(|at| self.give(at, Input::Tick));
             }
             Step::Restart => {
@@ -421,6 +424,7 @@ impl World {
         }
         // Twice: what the last devices say is news to the first ones.
         for _ in 0..2 {
+            while self.office.follow().await {}
             for at in 0..self.devices.len() {
                 self.bring_in_step(at).await;
             }

@@ -14,11 +14,18 @@ impl Report<'_> {
         for (role, may) in &entity.permissions {
             let path = format!("{}.permissions.{role}", entity.name);
             self.name(&path, role, &[]);
-            if may.update > may.read || may.delete > may.read || (may.create && may.read == Level::None) {
+            if may.update > may.read || may.delete > may.read || (may.create && may.read < Level::Own) {
                 self.problem(
                     &path,
                     "the role may make, change or delete what it may not read",
                     "raise `read`, or lower the other right",
+                );
+            }
+            if may.update == Level::Shared || may.delete == Level::Shared {
+                self.problem(
+                    &path,
+                    "what is shared is read and not changed",
+                    "give `update` and `delete` the level `none`, or `own` and above",
                 );
             }
             if may.levels.is_empty() {

@@ -57,7 +57,7 @@ pub(super) async fn indexes(
             let Some(last) = page.last() else { break };
             after = last.0;
             for (_, id, fields) in &page {
-                if author.rights.reach(&name, &Place::of(fields), |permission| permission.read) {
+                if author.rights.sees(&name, &Place::of(fields)) {
                     index.add(entity, *id, fields);
                 }
             }

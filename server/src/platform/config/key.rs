@@ -153,6 +153,18 @@ pub const KEYS: &[Key] = &[
         "A connected device is told up to this much at once; of more it is told that it should exchange.",
     ),
     key("live.wait_secs", number(1, 600), "60", "The longest that a device's question may wait for an answer."),
+    key(
+        "moves.batch_records",
+        number(1, 5_000),
+        "500",
+        "Records that one transaction moves when many are moved; whoever writes meanwhile waits for one of these at the most.",
+    ),
+    key(
+        "moves.records_per_second",
+        number(0, 1_000_000),
+        "2000",
+        "How fast many records are moved; with 0 they wait until it is set again.",
+    ),
     key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
     key(
         "snapshot.cache_bytes",

@@ -31,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     /// Connected devices.
     pub live: Live,
+    /// Records that are moved little by little.
+    pub moves: Moves,
     /// How the database is opened.
     pub database: Database,
     /// What new devices fetch first.
@@ -89,6 +91,15 @@ pub struct Live {
     pub delta_bytes: usize,
     /// The longest that a long poll waits.
     pub wait: Duration,
+}
+
+/// Records that are moved little by little.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moves {
+    /// The most records of one transaction.
+    pub batch_records: usize,
+    /// How many a second; 0: none.
+    pub records_per_second: u32,
 }
 
 /// How the database is opened.
@@ -206,6 +217,10 @@ impl Config {
                 connections: values.number("live.connections"),
                 delta_bytes: values.number("live.delta_bytes"),
                 wait: values.seconds("live.wait_secs"),
+            },
+            moves: Moves {
+                batch_records: values.number("moves.batch_records"),
+                records_per_second: values.number("moves.records_per_second"),
             },
             database: Database {
                 readers: values.number("database.readers"),

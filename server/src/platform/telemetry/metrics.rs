@@ -43,13 +43,59 @@ struct Registered {
     refused: Family<LaneLabels, Counter>,
     writer_queue_bytes: Gauge,
     devices: Devices,
+    snapshots: Snapshots,
+    moves: Moves,
+    head: Gauge,
+    database_bytes: Gauge,
+}
+
+/// What new devices are sent in chunks.
+#[derive(Debug)]
+struct Snapshots {
     manifests: Counter,
     chunks_built: Counter,
     chunk_rows_built: Counter,
     chunks_served: Counter,
     chunk_bytes_served: Counter,
-    head: Gauge,
-    database_bytes: Gauge,
+}
+
+impl Snapshots {
+    fn register(registry: &mut Registry) -> Self {
+        let manifests = Counter::default();
+        registry.register("manifests", "Manifests sent to devices", manifests.clone());
+        let chunks_built = Counter::default();
+        registry.register("chunks_built", "Chunks that were cut because none was there to serve", chunks_built.clone());
+        let chunk_rows_built = Counter::default();
+        registry.register("chunk_rows_built", "Records in the chunks that were cut", chunk_rows_built.clone());
+        let chunks_served = Counter::default();
+        registry.register("chunks_served", "Chunks sent to devices, whole or in part", chunks_served.clone());
+        let chunk_bytes_served = Counter::default();
+        registry.register(
+            "chunk_bytes_served",
+            "Compressed size of the chunks that were sent, as if each were sent whole",
+            chunk_bytes_served.clone(),
+        );
+        Self { manifests, chunks_built, chunk_rows_built, chunks_served, chunk_bytes_served }
+    }
+}
+
+/// Records that are moved little by little.
+#[derive(Debug)]
+struct Moves {
+    moved: Counter,
+    left: Gauge,
+}
+
+impl Moves {
+    fn register(registry: &mut Registry) -> Self {
+        let moved = Counter::default();
+        let about = "Records that followed a parent or a move that was asked for";
+        registry.register("moved_records", about, moved.clone());
+        let left = Gauge::default();
+        let about = "Moves that were asked for and parents that have not been followed";
+        registry.register("moves_left", about, left.clone());
+        Self { moved, left }
+    }
 }
 
 /// How devices stand, as they say themselves.
@@ -164,20 +210,8 @@ impl Metrics {
             writer_queue_bytes.clone(),
         );
         let devices = Devices::register(&mut registry);
-        let manifests = Counter::default();
-        registry.register("manifests", "Manifests sent to devices", manifests.clone());
-        let chunks_built = Counter::default();
-        registry.register("chunks_built", "Chunks that were cut because none was there to serve", chunks_built.clone());
-        let chunk_rows_built = Counter::default();
-        registry.register("chunk_rows_built", "Records in the chunks that were cut", chunk_rows_built.clone());
-        let chunks_served = Counter::default();
-        registry.register("chunks_served", "Chunks sent to devices, whole or in part", chunks_served.clone());
-        let chunk_bytes_served = Counter::default();
-        registry.register(
-            "chunk_bytes_served",
-            "Compressed size of the chunks that were sent, as if each were sent whole",
-            chunk_bytes_served.clone(),
-        );
+        let snapshots = Snapshots::register(&mut registry);
+        let moves = Moves::register(&mut registry);
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -204,11 +238,8 @@ impl Metrics {
             refused,
             writer_queue_bytes,
             devices,
-            manifests,
-            chunks_built,
-            chunk_rows_built,
-            chunks_served,
-            chunk_bytes_served,
+            snapshots,
+            moves,
             head,
             database_bytes,
         }))
@@ -296,19 +327,29 @@ impl Metrics {
 
     /// Counts a manifest.
     pub fn manifest(&self) {
-        self.0.manifests.inc();
+        self.0.snapshots.manifests.inc();
     }
 
     /// Counts a chunk that was cut.
     pub fn chunk_built(&self, rows: u64) {
-        self.0.chunks_built.inc();
-        self.0.chunk_rows_built.inc_by(rows);
+        self.0.snapshots.chunks_built.inc();
+        self.0.snapshots.chunk_rows_built.inc_by(rows);
     }
 
     /// Counts a chunk that goes to a device.
     pub fn chunk_served(&self, packed_bytes: u64) {
-        self.0.chunks_served.inc();
-        self.0.chunk_bytes_served.inc_by(packed_bytes);
+        self.0.snapshots.chunks_served.inc();
+        self.0.snapshots.chunk_bytes_served.inc_by(packed_bytes);
+    }
+
+    /// Counts records that were moved little by little.
+    pub fn moved(&self, records: u64) {
+        self.0.moves.moved.inc_by(records);
+    }
+
+    /// Notes how many moves wait.
+    pub fn moves_left(&self, moves: i64) {
+        self.0.moves.left.set(moves);
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.

@@ -85,6 +85,15 @@ impl Reader {
         Ok(Target { whole, seen, code, projection, visible, variables: self.variables() })
     }
 
+    /// The records of `entity` that the user may read and change and that meet the condition, as SQL over `record r`.
+    ///
+    /// # Errors
+    /// [`ReadError`] names what is not understood.
+    pub fn writable(&self, entity: &str, filter: &str) -> Result<String, ReadError> {
+        let wanted = self.target(entity)?.condition(Some(filter))?;
+        Ok(format!("{wanted} AND {}", visibility::writable(&self.rights, entity, "r")))
+    }
+
     fn variables(&self) -> Variables {
         Variables { today: self.now_ms.div_euclid(86_400_000), now_ms: self.now_ms, me: Some(self.rights.viewer.user) }
     }

@@ -1,17 +1,19 @@
 //! Many changes in one transaction, such as an import: all of it is stored, or nothing.
 
 use crm::rules::Gaps;
-use sync_protocol::id::Sequence;
+use sync_protocol::id::{RecordId, Sequence};
 use tokio::sync::{mpsc, oneshot};
 
+use super::decide::{self, ParentMove};
 use super::unit::Unit;
 use super::writer::WriteError;
-use super::{Author, Change, Decision};
+use super::{Author, Change, Decision, load};
 
 type Query = Box<dyn for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_util::future::BoxFuture<'c, ()> + Send>;
 
 enum Request {
     Write(Option<Then>, Vec<Change>, oneshot::Sender<Result<Vec<Decision>, WriteError>>),
+    Follow(Vec<Following>, oneshot::Sender<Result<(), WriteError>>),
     Run(Query),
     Commit(oneshot::Sender<Result<Sequence, WriteError>>),
 }
@@ -25,6 +27,15 @@ pub struct Then {
     pub gaps: Gaps,
     /// When the server decided it.
     pub at_ms: i64,
+}
+
+/// Children that follow a parent.
+#[derive(Clone, Debug)]
+pub struct Following {
+    /// What became of the parent.
+    pub moved: ParentMove,
+    /// The children.
+    pub children: Vec<RecordId>,
 }
 
 /// The writer's end.
@@ -81,6 +92,16 @@ impl BulkWrite {
     /// [`WriteError`]: then the transaction is rolled back.
     pub async fn write_then(&mut self, then: Then, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
         self.decide(Some(then), changes).await
+    }
+
+    /// Lets children follow their parents, in that order.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then the transaction is rolled back.
+    pub async fn follow(&mut self, following: Vec<Following>) -> Result<(), WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Follow(following, reply)).await?;
+        answer.await.map_err(|_| WriteError::Stopped)?
     }
 
     async fn decide(&mut self, then: Option<Then>, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
@@ -153,6 +174,15 @@ pub(super) async fn serve(session: Session, mut unit: Unit) -> Option<Committing
                     break;
                 }
             }
+            Request::Follow(following, reply) => {
+                changes_made += following.iter().map(|one| one.children.len()).sum::<usize>();
+                let result = follow(&mut unit, &following).await;
+                let failed = result.is_err();
+                drop(reply.send(result));
+                if failed {
+                    break;
+                }
+            }
             Request::Run(query) => query(&mut unit.tx).await,
             Request::Commit(reply) => return Some((unit, changes_made, reply)),
         }
@@ -172,4 +202,19 @@ async fn write(unit: &mut Unit, then: &Then, changes: &[Change]) -> Result<Vec<D
     let decisions = unit.decide(&mut working, &author, changes, false, then.gaps);
     unit.persist(&working).await?;
     Ok(decisions)
+}
+
+async fn follow(unit: &mut Unit, following: &[Following]) -> Result<(), WriteError> {
+    let mut working = unit.working();
+    let children = following.iter().flat_map(|one| &one.children).copied();
+    load::load_records(&mut working, children, &mut unit.tx).await?;
+    unit.in_context(Gaps::Keep, |context| {
+        for one in following {
+            for child in &one.children {
+                decide::follow(context, &mut working, &one.moved, *child);
+            }
+        }
+    });
+    unit.persist(&working).await?;
+    Ok(())
 }

@@ -87,7 +87,8 @@ fn ids_in(value: &Value, ids: &mut Vec<RecordId>) {
     }
 }
 
-async fn load_records(
+/// Brings these records into `working`; what is there already stays.
+pub(super) async fn load_records(
     working: &mut Working,
     ids: impl IntoIterator<Item = RecordId>,
     connection: &mut SqliteConnection,

@@ -1,6 +1,7 @@
 //! Every change of a record, whoever asks for it: read what it touches, decide in memory, write set-based, commit.
 
 mod bulk;
+mod children;
 pub mod decide;
 mod load;
 mod persist;
@@ -18,7 +19,7 @@ use crm::model::Language;
 use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::wire::{FieldOperation, FieldProblem, MutationKind, Reason, Verdict};
 
-pub use bulk::{BulkWrite, Then};
+pub use bulk::{BulkWrite, Following, Then};
 pub use writer::{Commit, Pause, PushError, WriteError, Writer};
 
 use crate::user::rights::Rights;

@@ -115,6 +115,7 @@ impl Rows {
                     place.owner.map(self::hex),
                     place.team.map(self::hex),
                     place.territory.map(self::hex),
+                    shared_column(&place.shared),
                     body,
                     field_seq,
                 ]));
@@ -265,6 +266,12 @@ pub(super) async fn run(
     let rows = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query(sql).bind(rows).execute(connection).await?;
     Ok(())
+}
+
+/// Whom a record is shared with, as the JSON array that the column holds; nothing where with nobody.
+fn shared_column(shared: &[Uuid]) -> Option<String> {
+    let ids: Vec<String> = shared.iter().copied().map(hex).collect();
+    (!ids.is_empty()).then(|| json!(ids).to_string())
 }
 
 /// The links of a record to records that can be deleted.

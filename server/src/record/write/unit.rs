@@ -10,7 +10,7 @@ use sync_protocol::id::{ScopeId, Sequence};
 use super::decide::{Context, Working, decide, decide_group};
 use super::persist::persist;
 use super::push::DeviceState;
-use super::{Author, Change, Decision, load};
+use super::{Author, Change, Decision, children, load};
 use crate::live::Snapshot;
 use crate::platform::entropy::Entropy;
 use crate::user::rights::Rights;
@@ -23,6 +23,8 @@ pub(super) struct Unit {
     pub(super) floor: Sequence,
     /// Every scope in which this transaction changed a record.
     pub(super) touched: BTreeSet<ScopeId>,
+    /// A record was moved that may have children: they are to follow.
+    pub(super) has_moved: bool,
     pub(super) last_num: i64,
     pub(super) now_ms: i64,
     pub(super) devices: HashMap<i64, DeviceState>,
@@ -77,6 +79,7 @@ impl Unit {
         let scopes = &mut self.snapshot.scopes;
         let touched = persist(working, &self.snapshot.catalogue, scopes, &mut self.last_num, &mut self.tx).await?;
         self.touched.extend(touched);
+        self.has_moved |= children::note(working, &self.snapshot.catalogue, &mut self.tx).await?;
         self.snapshot.directory = working.directory.clone();
         self.head = working.head;
         Ok(())

@@ -8,7 +8,7 @@ use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{MutationId, Sequence};
 use sync_protocol::wire::{Mutation, Outcome};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::bulk::{self, BulkWrite};
 use super::decide::Working;
@@ -99,6 +99,7 @@ pub struct Writer {
     jobs: mpsc::Sender<Job>,
     room: Room,
     commits: watch::Receiver<Commit>,
+    moves: Arc<Notify>,
     metrics: Metrics,
 }
 
@@ -127,9 +128,11 @@ impl Writer {
         let (done, commits) = watch::channel(Commit::default());
         let last_num = last_num.0;
         let devices = HashMap::new();
-        let task = Task { db, live, clock, entropy, metrics: metrics.clone(), last_num, devices, done };
+        let moves = Arc::new(Notify::new());
+        let task =
+            Task { db, live, clock, entropy, metrics: metrics.clone(), last_num, devices, done, moves: moves.clone() };
         tokio::spawn(task.run(queue));
-        Ok(Self { jobs, room: Room::of(queue_bytes), commits, metrics })
+        Ok(Self { jobs, room: Room::of(queue_bytes), commits, moves, metrics })
     }
 
     /// Decides a device's mutations, each with its own outcome; those that were decided before are answered from what
@@ -196,6 +199,12 @@ impl Writer {
         self.commits.clone()
     }
 
+    /// Tells when a record was moved whose children are to follow.
+    #[must_use]
+    pub fn moves(&self) -> Arc<Notify> {
+        self.moves.clone()
+    }
+
     /// Whether the writing task is alive.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -234,6 +243,7 @@ struct Task {
     /// Devices that pushed since the start.
     devices: HashMap<i64, DeviceState>,
     done: watch::Sender<Commit>,
+    moves: Arc<Notify>,
 }
 
 impl Task {
@@ -273,6 +283,7 @@ impl Task {
             head,
             floor: head,
             touched: BTreeSet::new(),
+            has_moved: false,
             last_num: self.last_num,
             now_ms: self.clock.now_ms(),
             devices: std::mem::take(&mut self.devices),
@@ -287,6 +298,9 @@ impl Task {
         self.live.publish(unit.snapshot, unit.head, unit.touched);
         self.metrics.commit(commit.changes as u64);
         self.done.send_replace(Commit { head: unit.head, ..commit });
+        if unit.has_moved {
+            self.moves.notify_one();
+        }
         Ok(())
     }
 

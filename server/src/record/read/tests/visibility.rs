@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crm::model::Level;
-use crm::rules::{Place, reaches};
+use crm::rules::{Place, sees};
 use serde_json::json;
 
 use super::{deals, filtered, names};
@@ -24,15 +24,19 @@ async fn spread() -> World {
     ] {
         world.deal(name, owner, json!({ "description": "muestra" })).await;
     }
+    let shares = json!({ "description": "muestra", "shared_with": [world.id("ana"), world.id("bea")] });
+    world.deal("to users", Some("carla"), shares).await;
+    let shares = json!({ "description": "muestra", "shared_with_teams": [world.id("Bilbao")] });
+    world.deal("to a team", Some("carla"), shares).await;
     world
 }
 
-const ALL: [&str; 5] = ["own", "team", "territory", "other", "open"];
+const ALL: [&str; 7] = ["own", "team", "territory", "other", "open", "to users", "to a team"];
 
 const SEEN: [(&str, &[&str]); 4] = [
-    ("ana", &["own", "team", "open"]),
-    ("carla", &["other", "open"]),
-    ("mar", &["own", "team", "territory", "open"]),
+    ("ana", &["own", "team", "open", "to users", "to a team"]),
+    ("carla", &["other", "open", "to users", "to a team"]),
+    ("mar", &["own", "team", "territory", "open", "to a team"]),
     ("root", &ALL),
 ];
 
@@ -72,7 +76,7 @@ async fn sql_and_memory_agree_on_whom_a_record_is_shown_to() {
         for record in deals(&world, "root", ListQuery::default()).await.expect("a list").items {
             let fields = record.parsed().expect("an object");
             let level = rights.permission("opportunity").map_or(Level::None, |permission| permission.read);
-            let reached = reaches(level, &rights.viewer, &Place::of(&fields));
+            let reached = sees(level, &rights.viewer, &Place::of(&fields));
             let name = fields["name"].as_str().expect("a text").to_owned();
             assert_eq!(listed.contains(&name), reached, "{user} and {name}");
         }
@@ -119,7 +123,7 @@ async fn hostile_conditions_are_refused_and_change_nothing() {
     let quoted =
         deals(&world, "root", filtered("name == 'x\\' OR \\'1\\' == \\'1'")).await.expect("a text like any other");
     assert!(quoted.items.is_empty());
-    assert_eq!(world.value("SELECT CAST(count(*) AS TEXT) FROM v_opportunity").await, "5");
+    assert_eq!(world.value("SELECT CAST(count(*) AS TEXT) FROM v_opportunity").await, "7");
 }
 
 #[tokio::test]

@@ -207,6 +207,19 @@ pub(super) fn missing_target(field: &crm::model::Field) -> Finding {
     }
 }
 
+/// The finding of a share with somebody who may not sign in.
+pub(super) fn inactive_user(field: &crm::model::Field) -> Finding {
+    let (es, en) = (&field.labels.es, &field.labels.en);
+    Finding {
+        field: field.name.clone(),
+        code: "inactive",
+        message: Label {
+            es: format!("{es}: esa persona ya no está activa y no lo vería. Elige otra, o un equipo."),
+            en: format!("{en}: this person is no longer active and would not see it. Choose another, or a team."),
+        },
+    }
+}
+
 /// The finding of a value that another record holds.
 pub(super) fn not_unique(field: &crm::model::Field) -> Finding {
     let (es, en) = (&field.labels.es, &field.labels.en);

@@ -15,7 +15,7 @@ pub(super) fn create(case: &Case<'_>, working: &mut Working) -> Result<Decision,
         return Err(Refusal::already_exists(case.entity));
     }
     let mut merged = fields::merge(case, None)?;
-    fields::check_links(case, working, &merged)?;
+    fields::check_links(case, working, None, &merged)?;
     fill_defaults(case.entity, &mut merged.after, &case.variables());
     follow::settle_new_place(case, working, &mut merged);
     if !may_create(case, &merged.after) {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crm::Fields;
 use crm::model::{Entity, Field, FieldKind, MergeClass};
-use crm::rules::{Finding, Gaps, normalise};
+use crm::rules::{Finding, Gaps, SHARE_FIELDS, normalise};
 use serde_json::Value;
 use sync_protocol::id::RecordId;
 use sync_protocol::merge::{self, Class};
 use uuid::Uuid;
 
 use super::Case;
-use super::answer::{Refusal, conflicting, missing_target, not_unique, not_writable, unknown_field};
+use super::answer::{Refusal, conflicting, inactive_user, missing_target, not_unique, not_writable, unknown_field};
 use super::working::{Stored, Working};
 use crate::user::directory::Directory;
 
@@ -126,15 +126,29 @@ pub(super) fn lay(fields: &mut Fields, name: &str, value: Value) {
     }
 }
 
-/// Every link that the changed fields hold must point to a record that is there for the author.
-pub(super) fn check_links(case: &Case<'_>, working: &Working, merged: &Merged) -> Result<(), Refusal> {
+/// Every link that the change adds must point to a record that is there for the author; of those that stood already,
+/// some may lead to what she does not see.
+pub(super) fn check_links(
+    case: &Case<'_>,
+    working: &Working,
+    current: Option<&Stored>,
+    merged: &Merged,
+) -> Result<(), Refusal> {
     let faults: Vec<Finding> = merged
         .changed
         .iter()
         .filter_map(|name| {
             let field = case.entity.field(name)?;
-            let targets = link_targets(field, merged.after.get(name)?);
-            targets.into_iter().any(|target| !is_there(case, working, field, target)).then(|| missing_target(field))
+            let before = current.and_then(|record| record.fields.get(name));
+            let before = before.map(|value| link_targets(field, value)).unwrap_or_default();
+            let mut added = link_targets(field, merged.after.get(name)?);
+            added.retain(|target| !before.contains(target));
+            if added.iter().any(|target| !is_there(case, working, field, *target)) {
+                return Some(missing_target(field));
+            }
+            let is_share = SHARE_FIELDS.contains(&name.as_str());
+            let is_gone = |user: &RecordId| working.directory.user(user.0).is_some_and(|user| !user.active);
+            (is_share && added.iter().any(is_gone)).then(|| inactive_user(field))
         })
         .collect();
     if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
@@ -220,7 +234,7 @@ fn is_there(case: &Case<'_>, working: &Working, field: &Field, target: RecordId)
         FieldKind::Links { to } => to == entity,
         _ => false,
     };
-    allowed && case.author.rights.reach(entity, &record.place(), |permission| permission.read)
+    allowed && case.author.rights.sees(entity, &record.place())
 }
 
 fn visible<'a>(case: &Case<'a>, name: &str) -> Option<&'a Field> {

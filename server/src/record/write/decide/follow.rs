@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crm::Fields;
 use crm::model::{Entity, FieldKind, MergeClass, NumberSeries};
-use crm::rules::{Gaps, Place, derive};
+use crm::rules::{Gaps, Place, SHARE_FIELDS, derive};
 use serde_json::{Value, json};
 use sync_protocol::id::RecordId;
 use uuid::Uuid;
@@ -32,7 +32,8 @@ pub(super) fn settle_place(case: &Case<'_>, working: &Working, merged: &mut Merg
     }
 }
 
-/// A new record belongs to its maker unless it says otherwise, and stands where its parent or its owner stands.
+/// A new record belongs to its maker unless it says otherwise, and stands where its parent or its owner stands; with
+/// whom its parent is shared it is shared too.
 pub(super) fn settle_new_place(case: &Case<'_>, working: &Working, merged: &mut Merged) {
     let parent = case
         .entity
@@ -40,7 +41,11 @@ pub(super) fn settle_new_place(case: &Case<'_>, working: &Working, merged: &mut 
         .as_ref()
         .and_then(|name| Some(link_targets(case.entity.field(name)?, merged.after.get(name)?)))
         .and_then(|targets| targets.first().and_then(|parent| working.get(*parent)))
-        .map(|record| record.place());
+        .cloned();
+    if let Some(parent) = &parent {
+        inherit_shares(case, merged, &parent.fields);
+    }
+    let parent = parent.map(|record| record.place());
     let mut owner = id_in(&merged.after, "owner");
     if owner.is_none() && case.context.gaps == Gaps::Refuse {
         owner = case.author.user.map(|user| user.0);
@@ -49,7 +54,7 @@ pub(super) fn settle_new_place(case: &Case<'_>, working: &Working, merged: &mut 
     let place = match (parent, owner) {
         (Some(parent), _) if !parent.is_open() => Place { owner, ..parent },
         (_, Some(owner)) => working.directory.place_of_owner(owner),
-        (_, None) => Place { owner: None, team: None, territory: None },
+        (_, None) => Place::default(),
     };
     if !merged.after.contains_key("owner") {
         settle(case, merged, "owner", place.owner);
@@ -60,6 +65,14 @@ pub(super) fn settle_new_place(case: &Case<'_>, working: &Working, merged: &mut 
     if !merged.after.contains_key("territory") {
         let of_team = id_in(&merged.after, "team").and_then(|team| working.directory.territory_of_team(team));
         settle(case, merged, "territory", of_team.or(place.territory));
+    }
+}
+
+fn inherit_shares(case: &Case<'_>, merged: &mut Merged, parent: &Fields) {
+    for name in SHARE_FIELDS.into_iter().filter(|name| case.entity.field(name).is_some()) {
+        if let (false, Some(shared)) = (merged.after.contains_key(name), parent.get(name)) {
+            merged.after.insert(name.to_owned(), shared.clone());
+        }
     }
 }
 
@@ -163,9 +176,11 @@ pub(super) fn record_passages(case: &Case<'_>, working: &mut Working, before: Op
         ];
         let place = now.place();
         let place = [("owner", place.owner), ("team", place.team), ("territory", place.territory)];
+        let shares = SHARE_FIELDS.map(|name| (name, now.fields.get(name).cloned()));
         let mut fields: Fields = facts
             .into_iter()
             .chain(place.map(|(name, id)| (name, id.map(|id| json!(id.to_string())))))
+            .chain(shares)
             .filter_map(|(name, value)| Some((entity.field(name)?.name.clone(), value?)))
             .collect();
         for name in derive(entity, &mut fields, &case.variables()) {

@@ -3,6 +3,7 @@
 //! Pure: everything it needs stands in [`Working`], everything it does is done there; time and new ids are arguments.
 
 mod answer;
+mod child;
 mod create;
 mod delete;
 mod fields;
@@ -18,6 +19,7 @@ use sync_protocol::wire::MutationKind;
 use uuid::Uuid;
 
 pub use answer::Refusal;
+pub use child::{ParentMove, follow};
 pub(in crate::record::write) use fields::{link_targets, may_be_deleted};
 pub use fields::{merge_class, unique_text};
 pub(in crate::record::write) use follow::{spell_number, year_of};

@@ -22,7 +22,7 @@ pub(super) fn update(case: &Case<'_>, working: &mut Working) -> Result<Decision,
     if merged.changed.is_empty() {
         return Ok(nothing_to_do(case, working, &current, &merged));
     }
-    fields::check_links(case, working, &merged)?;
+    fields::check_links(case, working, Some(&current), &merged)?;
     follow::settle_place(case, working, &mut merged);
     follow::settle_derived(case, &mut merged);
     let findings =
@@ -62,7 +62,7 @@ pub(super) fn visible_record(case: &Case<'_>, working: &Working) -> Result<Arc<S
     working
         .get(case.change.record)
         .filter(|record| record.entity == case.code)
-        .filter(|record| case.author.rights.reach(&case.entity.name, &record.place(), |permission| permission.read))
+        .filter(|record| case.author.rights.sees(&case.entity.name, &record.place()))
         .cloned()
         .ok_or_else(|| Refusal::not_found(case.entity))
 }
