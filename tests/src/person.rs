@@ -1,8 +1,13 @@
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::answer::{Answer, agent, read};
 use crate::company::PASSWORD;
+
+/// How long a few children may take to follow, on a machine that has much else to do.
+const FOLLOWED_WITHIN: Duration = Duration::from_mins(1);
 
 /// Somebody who is signed in, without a device: the REST API.
 #[derive(Clone, Debug)]
@@ -89,6 +94,23 @@ impl Person {
     pub fn count(&self, entity: &str) -> u64 {
         let summary = self.get(&format!("/api/v1/{entity}/summary")).ok();
         summary["count"].as_u64().unwrap_or_else(|| panic!("a summary counts: {summary}"))
+    }
+
+    /// How many children wait to follow a parent that moved; for an administrator to ask.
+    #[track_caller]
+    #[must_use]
+    pub fn following(&self) -> u64 {
+        self.get("/api/v1/moves").ok()["following"]["records"].as_u64().expect("a number")
+    }
+
+    /// Waits until all children have followed.
+    #[track_caller]
+    pub fn wait_for_children(&self) {
+        let asked = Instant::now();
+        while self.following() > 0 {
+            assert!(asked.elapsed() < FOLLOWED_WITHIN, "the last child does not follow");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The session's token.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cartera_tests::{Company, Device, Person, Phone, Server};
+use cartera_tests::{Company, Device, Phone, Server};
 use serde_json::{Value, json};
 use sync_protocol::wire::Verdict;
 
@@ -21,12 +21,6 @@ fn make_contacts(phone: &mut Phone, account: &str, count: usize) {
         let outcomes = phone.push(push);
         assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Applied), "{:?}", outcomes.first());
     }
-}
-
-/// How many children wait to follow.
-#[track_caller]
-fn following(admin: &Person) -> u64 {
-    admin.get("/api/v1/moves").ok()["following"]["records"].as_u64().expect("a number")
 }
 
 #[track_caller]
@@ -60,7 +54,7 @@ fn two_thousand_children_follow_while_people_write_and_a_killed_server_goes_on()
     let sara = server.person(Company::SARA).user;
     company.admin.set("account", &account, &json!({"owner": sara}));
     let mut written_meanwhile = 0;
-    while following(&company.admin) > 1_000 {
+    while company.admin.following() > 1_000 {
         // One commit moves a batch; whoever writes waits for no more than that.
         ana.set("account", &company.open_account, &json!({"notes": format!("nota {written_meanwhile}")}));
         written_meanwhile += 1;
@@ -69,9 +63,9 @@ fn two_thousand_children_follow_while_people_write_and_a_killed_server_goes_on()
     assert!(written_meanwhile > 0, "people write while records move");
     server.kill();
     server.restart();
-    let left = following(&company.admin);
+    let left = company.admin.following();
     assert!(left > 0 && left <= 1_003, "it goes on where it was: {left}");
-    wait_until("the last child", || following(&company.admin) == 0);
+    company.admin.wait_for_children();
 
     let after = devices.each_ref().map(|device| holds(device, "contact"));
     assert_eq!(after, [Value::Null, json!(3), json!(CHILDREN + 3)], "Berta keeps what she made and goes on seeing it");
@@ -186,7 +180,7 @@ fn a_rep_s_accounts_go_to_another_because_somebody_asked() {
     let done = marta.get(&path).ok();
     assert_eq!((&done["moved"], &done["refused"], &done["left"]), (&json!(40), &json!(0), &json!(0)), "{done}");
     assert_eq!(server.person(Company::BERTA).get(&path).problem().code, "not-found");
-    wait_until("the contacts", || following(&company.admin) == 0);
+    company.admin.wait_for_children();
     let owned = |entity: &str| {
         let path = format!("/api/v1/{entity}/summary?where=owner%20%3D%3D%20'{berta}'");
         company.admin.get(&path).ok()["count"].clone()

@@ -191,14 +191,13 @@ impl Office {
     pub(super) async fn enrol(&self, user: RecordId) -> (i64, String) {
         let now_ms = self.now_ms();
         let id = DeviceId(self.entropy.uuid_v7(now_ms));
-        let database = self.database();
-        let device = (id.0.as_bytes(), user.0.as_bytes());
-        let sql = "INSERT INTO device (id, user, name, platform, enrolled_ms, seen_ms, last_mutation, acknowledged)
-                   VALUES (?1, ?2, 'phone', 'simulation', 0, 0, 0, 0)";
-        database.execute(sql, device).expect("a device row");
-        let num = database.last_insert_rowid();
-        drop(database);
+        // Through the server's own connection: a rollback that it still owes would keep any other from writing, and does
+        // not come while a test waits without giving way.
         let mut tx = self.app.db().write().await.expect("a transaction");
+        let sql = "INSERT INTO device (id, user, name, platform, enrolled_ms, seen_ms, last_mutation, acknowledged)
+                   VALUES ($1, $2, 'phone', 'simulation', 0, 0, 0, 0) RETURNING num";
+        let made = sqlx::query_scalar(sql).bind(id.0).bind(user.0).fetch_one(&mut *tx).await;
+        let num: i64 = made.expect("a device row");
         let device = CallerDevice { id, num };
         let config = &self.app.config().auth;
         let session = Sessions::open(&mut tx, user, Some(device), config, now_ms, self.entropy.as_ref()).await;
