@@ -17,6 +17,7 @@ mod phone;
 mod server;
 pub mod simulation;
 mod test_data;
+mod wait;
 
 pub use answer::Answer;
 pub use command::{Ran, product, run};
@@ -26,3 +27,4 @@ pub use person::Person;
 pub use phone::{Message, Phone, Pulled, new_record};
 pub use server::Server;
 pub use test_data::test_data;
+pub use wait::wait_until;

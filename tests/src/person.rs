@@ -1,13 +1,9 @@
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::answer::{Answer, agent, read};
 use crate::company::PASSWORD;
-
-/// How long a few children may take to follow, on a machine that has much else to do.
-const FOLLOWED_WITHIN: Duration = Duration::from_mins(1);
+use crate::wait::wait_until;
 
 /// Somebody who is signed in, without a device: the REST API.
 #[derive(Clone, Debug)]
@@ -106,11 +102,7 @@ impl Person {
     /// Waits until all children have followed.
     #[track_caller]
     pub fn wait_for_children(&self) {
-        let asked = Instant::now();
-        while self.following() > 0 {
-            assert!(asked.elapsed() < FOLLOWED_WITHIN, "the last child does not follow");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("the last child", || self.following() == 0);
     }
 
     /// The session's token.

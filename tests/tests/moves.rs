@@ -1,13 +1,9 @@
 //! Records that move little by little: children after their parent, and many at once because somebody asked.
 
-use std::time::{Duration, Instant};
-
-use cartera_tests::{Company, Device, Phone, Server};
+use cartera_tests::{Company, Device, Phone, Server, wait_until};
 use serde_json::{Value, json};
 use sync_protocol::wire::Verdict;
 
-/// How long a move may take on a machine that has much else to do.
-const ENDS_WITHIN: Duration = Duration::from_mins(2);
 /// Slow enough to be met on its way, and in many batches.
 const SLOWLY: [&str; 2] = ["moves.records_per_second=200", "moves.batch_records=50"];
 const CHILDREN: usize = 2_000;
@@ -20,15 +16,6 @@ fn make_contacts(phone: &mut Phone, account: &str, count: usize) {
     for push in made.chunks(500) {
         let outcomes = phone.push(push);
         assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Applied), "{:?}", outcomes.first());
-    }
-}
-
-#[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let asked = Instant::now();
-    while !holds() {
-        assert!(asked.elapsed() < ENDS_WITHIN, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
