@@ -6,6 +6,7 @@ use axum::{Extension, Router};
 use crm::model::Model;
 use tokio::sync::watch;
 
+use crate::blob::{self, Blobs};
 use crate::exchange::FirstSyncs;
 use crate::live::{Live, Snapshot};
 use crate::live_feed::{self, LiveFeed};
@@ -35,6 +36,7 @@ pub struct App {
 struct Inner {
     config: Config,
     db: Db,
+    blobs: Blobs,
     live: Arc<Live>,
     live_feed: LiveFeed,
     first_syncs: FirstSyncs,
@@ -55,6 +57,7 @@ impl App {
     /// When the folder or its database cannot be opened, or an overlay in it no longer fits the core model.
     pub async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let auth = Auth::new(&config.auth)?;
+        let blobs = Blobs::open(&config)?;
         let db = Db::open(&config.data_dir.join("cartera.db"), &config.database).await?;
         let mut tx = db.write().await?;
         let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
@@ -71,12 +74,15 @@ impl App {
                 .await?;
         let first_syncs = FirstSyncs::new(&config, metrics.clone());
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
+        let (limits, commits) = (config.blob.clone(), writer.commits());
+        tokio::spawn(blob::keep_swept(blobs.clone(), db.clone(), clock.clone(), limits, metrics.clone(), commits));
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
         let moves = Moves::start(db.clone(), live.clone(), writer.clone(), &config.moves, metrics.clone());
         let inner = Inner {
             config,
             db,
+            blobs,
             live,
             live_feed,
             first_syncs,
@@ -104,6 +110,12 @@ impl App {
     #[must_use]
     pub fn db(&self) -> &Db {
         &self.inner.db
+    }
+
+    /// Where files lie that records name.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
     }
 
     /// The one that writes records.
@@ -230,7 +242,11 @@ fn routes() -> Router<App> {
 
 /// Routes that send or receive whole files, or wait for what comes: they may take as long as they take.
 fn untimed_routes() -> Router<App> {
-    Router::new().merge(live_feed::routes()).merge(import::routes::routes()).merge(export::routes::routes())
+    Router::new()
+        .merge(live_feed::routes())
+        .merge(blob::routes())
+        .merge(import::routes::routes())
+        .merge(export::routes::routes())
 }
 
 fn finish(app: &App, routes: Router<App>) -> Router {

@@ -1,6 +1,7 @@
 //! One tenant's server: its database, its rules and the two interfaces to them, sync for devices and REST for others.
 
 pub mod app;
+pub mod blob;
 pub mod cli;
 pub mod demo;
 pub mod device;

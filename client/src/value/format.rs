@@ -33,6 +33,8 @@ pub fn show(entity: &Entity, field: &Field, value: &Value, titles: &dyn Titles, 
         FieldKind::Phones => Some(list::show(value, |item| list::show_labelled(item, "raw"))),
         FieldKind::Addresses => Some(list::show(value, list::show_address)),
         FieldKind::Log => Some(log(value)),
+        FieldKind::Blob { .. } => Some(blob(value)),
+        FieldKind::Blobs { .. } => Some(list::show(value, blob)),
     };
     // A value of another shape, from a newer model, is better shown raw than not at all.
     text.unwrap_or_else(|| value.to_string())
@@ -70,6 +72,11 @@ fn stage(pipeline: Option<&Pipeline>, value: &Value, language: Language) -> Stri
 fn link(value: &Value, titles: &dyn Titles) -> String {
     let id = value["id"].as_str().or(value.as_str()).unwrap_or_default();
     titles.title(id).unwrap_or_else(|| id.to_owned())
+}
+
+/// `plan.pdf (12345 B)`
+fn blob(value: &Value) -> String {
+    format!("{} ({} B)", value["name"].as_str().unwrap_or_default(), value["size"].as_u64().unwrap_or_default())
 }
 
 fn log(value: &Value) -> String {

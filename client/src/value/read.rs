@@ -46,8 +46,19 @@ pub fn read(field: &Field, text: &str, around: &Surroundings) -> Reading {
         FieldKind::Emails => list::json_array(text).unwrap_or_else(|| Ok(list::emails(text))),
         FieldKind::Phones => list::json_array(text).unwrap_or_else(|| Ok(list::phones(text))),
         FieldKind::Addresses => list::json_array(text).unwrap_or_else(|| Ok(list::addresses(text))),
+        FieldKind::Blob { .. } | FieldKind::Blobs { .. } => file(text),
         FieldKind::Log => Ok(json!([{"at": around.now_ms, "text": text}])),
     }
+}
+
+/// A file is written as the JSON that records hold.
+fn file(text: &str) -> Reading {
+    serde_json::from_str(text).map_err(|_| {
+        Unreadable(say(
+            "Un fichero se escribe como JSON, con hash, name, size y type.",
+            "A file is written as JSON, with hash, name, size and type.",
+        ))
+    })
 }
 
 /// An option by its key, or by its label in either language.

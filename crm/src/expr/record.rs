@@ -30,6 +30,7 @@ pub(super) fn is_list(kind: &FieldKind) -> bool {
             | FieldKind::Phones
             | FieldKind::Addresses
             | FieldKind::Log
+            | FieldKind::Blobs { .. }
     )
 }
 
@@ -62,6 +63,7 @@ fn present<'a>(entity: &'a Entity, field: &Field, part: Part, value: &'a Json) -
         }
         (FieldKind::Link { to }, Part::Entity) if to.len() > 1 => text(&value["entity"]).map(Item::Text),
         (FieldKind::Link { to }, Part::Whole) if to.len() > 1 => text(&value["id"]).map(Item::Text),
+        (FieldKind::Blob { .. }, Part::Whole) => text(&value["hash"]).map(Item::Text),
         (kind, Part::Whole) if is_list(kind) => {
             value.as_array().map(|members| Item::List(members)).ok_or_else(malformed("a list"))
         }

@@ -112,9 +112,12 @@ fn of_field(kind: &FieldKind) -> Type {
         | FieldKind::Stage { .. }
         | FieldKind::Email
         | FieldKind::Url
-        | FieldKind::Number => Type::Text,
+        | FieldKind::Number
+        | FieldKind::Blob { .. } => Type::Text,
         FieldKind::Enums { .. } | FieldKind::Links { .. } | FieldKind::Tags => Type::List(Member::Text),
-        FieldKind::Emails | FieldKind::Phones | FieldKind::Addresses | FieldKind::Log => Type::Things,
+        FieldKind::Emails | FieldKind::Phones | FieldKind::Addresses | FieldKind::Log | FieldKind::Blobs { .. } => {
+            Type::Things
+        }
     }
 }
 

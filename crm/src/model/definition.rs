@@ -5,7 +5,9 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::{Label, Labels, Level, MergeClass, NumberSeries, OnDelete, Permission, Severity, StageKind, SyncSpec};
+use super::{
+    Accept, Label, Labels, Level, MergeClass, NumberSeries, OnDelete, Permission, Severity, StageKind, SyncSpec,
+};
 
 /// One YAML document: a new entity, or what an overlay adds to one.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,6 +56,7 @@ pub(super) struct FieldDefinition {
     pub min: Option<i64>,
     pub max: Option<i64>,
     pub scale: Option<u8>,
+    pub accept: Option<Accept>,
     #[serde(default)]
     pub options: IndexMap<String, Label>,
     pub to: Option<Targets>,
@@ -98,6 +101,8 @@ pub(super) enum KindName {
     Tags,
     Number,
     Log,
+    Blob,
+    Blobs,
 }
 
 /// `to: account` or `to: [account, contact]`.

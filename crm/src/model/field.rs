@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Label;
+use super::blob::{Accept, default_bytes};
 use crate::expr::Expr;
 
 /// One field of an entity.
@@ -132,6 +133,25 @@ pub enum FieldKind {
     Number,
     /// An append-only array of `{"at": ms, "text": …}`.
     Log,
+    /// A file, which lies beside the records: `{"hash", "name", "size", "type"}`: SHA-256 of its bytes in lowercase hex,
+    /// a name without a path, its size in bytes, its media type.
+    Blob {
+        /// Bytes.
+        #[serde(default = "default_bytes")]
+        max: u64,
+        /// Of which types.
+        #[serde(default, skip_serializing_if = "Accept::is_any")]
+        accept: Accept,
+    },
+    /// A sorted array of distinct files.
+    Blobs {
+        /// Bytes of each.
+        #[serde(default = "default_bytes")]
+        max: u64,
+        /// Of which types.
+        #[serde(default, skip_serializing_if = "Accept::is_any")]
+        accept: Accept,
+    },
 }
 
 fn default_text_max() -> u32 {

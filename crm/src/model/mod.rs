@@ -4,6 +4,7 @@
 //! the result that one role may see ([`Model::for_role`]). `docs/model.md` says what a definition may contain.
 
 mod assemble;
+mod blob;
 mod check;
 mod column;
 mod definition;
@@ -23,6 +24,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+pub use blob::{Accept, DEFAULT_BLOB_BYTES, ending_of, media_type_of};
 pub use column::fold_column;
 pub use entity::{Entity, ImportSpec, NumberSeries, Rule, Severity, SyncSpec};
 pub use field::{EnumOption, Field, FieldKind, MergeClass, OnDelete};

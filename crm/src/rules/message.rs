@@ -46,6 +46,10 @@ pub(super) const ADDRESSES: Shape = Shape {
     es: "una lista como [{\"street\": \"Mayor 3\", \"city\": \"Madrid\", \"country\": \"ES\"}]",
     en: "a list such as [{\"street\": \"3 High Street\", \"city\": \"York\", \"country\": \"GB\"}]",
 };
+pub(super) const BLOB: Shape = Shape {
+    es: "un fichero como {\"hash\": \"<SHA-256>\", \"name\": \"plano.pdf\", \"size\": 12345, \"type\": \"application/pdf\"}",
+    en: "a file such as {\"hash\": \"<SHA-256>\", \"name\": \"plan.pdf\", \"size\": 12345, \"type\": \"application/pdf\"}",
+};
 pub(super) const LOG: Shape = Shape {
     es: "una lista como [{\"at\": 1795305600000, \"text\": \"…\"}]",
     en: "a list such as [{\"at\": 1795305600000, \"text\": \"…\"}]",
@@ -171,6 +175,43 @@ pub(super) fn not_e164(field: &Field, written: &str) -> Finding {
                 "“{written}” is not an international number: in “{label}” write something like +34612345678, or the text alone."
             )
         },
+    )
+}
+
+pub(super) fn not_a_file_name(field: &Field, written: &str) -> Finding {
+    let written = short(written);
+    finding(
+        field,
+        "format",
+        |label| format!("«{written}» no es el nombre de un fichero: en «{label}» escribe algo como plano.pdf."),
+        |label| format!("“{written}” is no name of a file: in “{label}” write something like plan.pdf."),
+    )
+}
+
+pub(super) fn not_a_file_type(field: &Field, written: &str) -> Finding {
+    let written = short(written);
+    finding(
+        field,
+        "file-type",
+        |label| {
+            format!(
+                "«{label}» no acepta ficheros de tipo «{written}»; docs/model.md dice cuáles. Adjunta otro, o como application/octet-stream donde se acepte."
+            )
+        },
+        |label| {
+            format!(
+                "“{label}” takes no files of type “{written}”; docs/model.md lists those it takes. Attach another, or as application/octet-stream where that is taken."
+            )
+        },
+    )
+}
+
+pub(super) fn file_too_large(field: &Field, max: u64) -> Finding {
+    finding(
+        field,
+        "too-large",
+        |label| format!("El fichero es demasiado grande para «{label}»: {max} bytes como mucho."),
+        |label| format!("The file is too large for “{label}”: at most {max} bytes."),
     )
 }
 

@@ -1,5 +1,6 @@
 //! The one form in which a value of each type is stored, and what is no value of it.
 
+mod blob;
 mod composite;
 mod scalar;
 
@@ -73,6 +74,8 @@ pub fn normalise(field: &Field, value: Value) -> Result<Value, Finding> {
         FieldKind::Addresses => composite::addresses(field, value),
         FieldKind::Money => composite::money(field, value),
         FieldKind::Log => composite::log(field, value),
+        FieldKind::Blob { max, accept } => blob::one(field, value, *max, *accept),
+        FieldKind::Blobs { max, accept } => blob::several(field, value, *max, *accept),
     }
 }
 

@@ -71,6 +71,8 @@ fn of_field(entity: &Entity, field: &Field, value: &Value, titles: &Titles, styl
         }
         FieldKind::Tags => joined(strings(value).map(str::to_owned).collect()),
         FieldKind::Emails | FieldKind::Phones | FieldKind::Addresses | FieldKind::Log => composite(field, value, style),
+        // The bytes stay on the server: hash, name, size and type are what a row can say.
+        FieldKind::Blob { .. } | FieldKind::Blobs { .. } => Cell::Text(value.to_string()),
         FieldKind::Text { .. } | FieldKind::LongText | FieldKind::Email | FieldKind::Url | FieldKind::Number => {
             value.as_str().map_or(Cell::Empty, text)
         }

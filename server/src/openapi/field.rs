@@ -1,6 +1,6 @@
 //! The JSON schema of one field's value.
 
-use crm::model::{Entity, EnumOption, Field, FieldKind, MergeClass};
+use crm::model::{Accept, Entity, EnumOption, Field, FieldKind, MergeClass};
 use serde_json::{Map, Value, json};
 
 /// The schema of the field's value where it is not empty, with its English name as title.
@@ -67,7 +67,21 @@ fn of_kind(entity: &Entity, kind: &FieldKind) -> Value {
         FieldKind::Tags => set_of(&json!({ "type": "string" })),
         FieldKind::Number => json!({ "type": "string" }),
         FieldKind::Log => list_of("LogEntry"),
+        FieldKind::Blob { max, accept } => blob(*max, *accept),
+        FieldKind::Blobs { max, accept } => set_of(&blob(*max, *accept)),
     }
+}
+
+/// What lies at `/sync/v1/blob/{hash}`; the types are long to repeat at every field that takes all of them.
+fn blob(max: u64, accept: Accept) -> Value {
+    let narrower = match accept {
+        Accept::Any => json!({ "properties": { "size": { "maximum": max } } }),
+        Accept::Images => json!({ "properties": {
+            "size": { "maximum": max },
+            "type": { "enum": accept.types().collect::<Vec<_>>() },
+        } }),
+    };
+    json!({ "allOf": [reference("Blob"), narrower] })
 }
 
 /// A reference to a schema of the document.
@@ -137,6 +151,20 @@ pub fn shared_schemas() -> Map<String, Value> {
                 "type": "object",
                 "required": ["at", "text"],
                 "properties": { "at": integer("Milliseconds since the Unix epoch."), "text": text() },
+            }),
+        ),
+        (
+            "Blob",
+            json!({
+                "type": "object",
+                "description": "A file; its bytes are at `/sync/v1/blob/{hash}`, or on their way there.",
+                "required": ["hash", "name", "size", "type"],
+                "properties": {
+                    "hash": { "type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of its bytes." },
+                    "name": { "type": "string", "minLength": 1, "maxLength": 255, "description": "Without a path." },
+                    "size": { "type": "integer", "minimum": 0, "description": "In bytes." },
+                    "type": { "enum": Accept::Any.types().collect::<Vec<_>>() },
+                },
             }),
         ),
     ];

@@ -4,7 +4,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::platform::telemetry;
-use crate::{device, exchange, export, import, live_feed, model, moves, record, snapshot, user};
+use crate::{blob, device, exchange, export, import, live_feed, model, moves, record, snapshot, user};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -16,6 +16,7 @@ pub(super) fn fixed() -> OpenApi {
         record::routes::Described::openapi(),
         exchange::Described::openapi(),
         live_feed::Described::openapi(),
+        blob::Described::openapi(),
         snapshot::Described::openapi(),
         user::routes::Described::openapi(),
         device::Described::openapi(),

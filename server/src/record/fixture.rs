@@ -60,11 +60,17 @@ pub struct Answer {
 impl World {
     /// The company with the core model.
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With another configuration than that of the other tests.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(ManualClock::at(NOW_MS));
         let mut config = Config::with_data_dir(folder.path());
         // Nothing happens but what a test does: children stay where they are.
         config.moves.records_per_second = 0;
+        change(&mut config);
         let app = App::open(config, clock, Arc::new(SeededEntropy::new(7))).await.expect("an empty folder opens");
         let router = crate::app::router(&app);
         let mut world = Self { app, router, named: HashMap::new(), made: AtomicU64::new(0), _folder: folder };

@@ -3,6 +3,7 @@
 //! These types are frozen by snapshot tests: a change here is a change of the protocol. Unknown keys are skipped,
 //! never an error, so that an older side understands a newer one.
 
+pub mod blob;
 pub mod chunk;
 mod exchange;
 mod hello;
@@ -13,6 +14,7 @@ mod operation;
 mod outcome;
 mod problem;
 
+pub use blob::BlobHash;
 pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 pub use hello::{HelloAnswer, HelloRequest, Limits, Report};
 pub use live::{Delta, LiveAnswer, LiveEvent, Order, Poke};

@@ -212,13 +212,23 @@ fn nine_cards_come_in_with_all_that_they_say_and_cut_ones_not_at_all() {
     for file in &files {
         let report = import(&server, "contact", file, &["--country", "US"]).ok();
         let codes = report["problems"].as_array().into_iter().flatten().map(|group| &group["code"]);
-        let has_photo = std::fs::read_to_string(file).is_ok_and(|text| text.contains("PHOTO"));
-        assert_eq!(codes.into_iter().any(|code| code == "photo-not-kept"), has_photo, "{}", file.display());
+        // The photo of one card there lacks two characters of its data.
+        let is_damaged = file.to_string_lossy().contains("android");
+        assert_eq!(codes.into_iter().any(|code| code == "photo-not-kept"), is_damaged, "{}", file.display());
     }
     let contacts = admin.get("/api/v1/contact?limit=100").ok();
     let contacts: Vec<&Value> =
         contacts["items"].as_array().expect("a list").iter().map(|item| &item["fields"]).collect();
     assert_eq!(contacts.len(), 9);
+    let photos: Vec<&Value> =
+        contacts.iter().map(|contact| &contact["photo"]).filter(|photo| !photo.is_null()).collect();
+    assert_eq!(photos.iter().map(|photo| photo["type"].as_str()).collect::<Vec<_>>(), [Some("image/jpeg"); 2]);
+    for photo in photos {
+        let hash = photo["hash"].as_str().expect("a photo has a hash");
+        let stored = server.data().join("blobs/whole").join(&hash[..2]).join(hash);
+        let bytes = std::fs::metadata(&stored).expect("its bytes are stored").len();
+        assert_eq!(photo["size"], bytes, "{}", stored.display());
+    }
     for file in &files {
         for (line, told) in said_in(file) {
             let found = contacts.iter().any(|contact| contact.to_string().contains(&told));

@@ -16,6 +16,7 @@ use crate::model::{Entity, Field, FieldKind, Stage};
 /// | integer, decimal, percent; money (its `minor`); datetime (milliseconds) | `INTEGER` | `bigint` |
 /// | boolean | 0 or 1 | `boolean` |
 /// | date | `TEXT` as `2026-11-22` | `date` |
+/// | file | its hash as text | same |
 /// | link | the id as text, also of a link to several entities | same |
 /// | lists and things with parts | JSON text | `jsonb` |
 /// | all else | `TEXT` | `text` |
@@ -27,6 +28,7 @@ pub fn body_column(_entity: &Entity, field: &Field, dialect: Dialect, body: &str
     match &field.kind {
         FieldKind::Money => typed(dialect, &inner_text(dialect, body, name, "minor"), "bigint"),
         FieldKind::Link { to } if to.len() > 1 => inner_text(dialect, body, name, "id"),
+        FieldKind::Blob { .. } => inner_text(dialect, body, name, "hash"),
         FieldKind::Integer { .. } | FieldKind::Decimal { .. } | FieldKind::Percent | FieldKind::Datetime => {
             typed(dialect, &text(body, name), "bigint")
         }

@@ -1,7 +1,7 @@
 //! The definition of one field → the field.
 
 use super::super::definition::{FieldDefinition, KindName};
-use super::super::{EnumOption, Field, FieldKind, MergeClass};
+use super::super::{DEFAULT_BLOB_BYTES, EnumOption, Field, FieldKind, MergeClass};
 use super::Assembly;
 
 impl Assembly {
@@ -108,6 +108,10 @@ impl Assembly {
             KindName::Tags => Ok(FieldKind::Tags),
             KindName::Number => Ok(FieldKind::Number),
             KindName::Log => Ok(FieldKind::Log),
+            KindName::Blob => blob_bytes(definition.max)
+                .map(|max| FieldKind::Blob { max, accept: definition.accept.unwrap_or_default() }),
+            KindName::Blobs => blob_bytes(definition.max)
+                .map(|max| FieldKind::Blobs { max, accept: definition.accept.unwrap_or_default() }),
         };
         match made {
             Ok(kind) => Some(kind),
@@ -119,11 +123,20 @@ impl Assembly {
     }
 }
 
+/// The bytes that a file of the field may have; what is wrong with them, and what to do.
+fn blob_bytes(max: Option<i64>) -> Result<u64, (String, &'static str)> {
+    let Some(max) = max else { return Ok(DEFAULT_BLOB_BYTES) };
+    u64::try_from(max)
+        .ok()
+        .filter(|max| (1..=1 << 40).contains(max))
+        .ok_or_else(|| (format!("`max: {max}` is no number of bytes that a file can have"), "give 1 to 1099511627776"))
+}
+
 /// How two changes of a field of this kind meet when the definition does not say.
 fn natural_merge(kind: KindName, definition: &FieldDefinition) -> MergeClass {
     match kind {
         _ if definition.expr.is_some() => MergeClass::Derived,
-        KindName::Enums | KindName::Links | KindName::Tags => MergeClass::Set,
+        KindName::Enums | KindName::Links | KindName::Tags | KindName::Blobs => MergeClass::Set,
         KindName::Log => MergeClass::Append,
         KindName::Number => MergeClass::Server,
         _ => MergeClass::Lww,
@@ -137,6 +150,7 @@ fn options(definition: &mut FieldDefinition) -> Vec<EnumOption> {
 /// Keys of the definition that say nothing about a field of this kind.
 fn keys_out_of_place(kind: KindName, definition: &FieldDefinition) -> Vec<&'static str> {
     let is_link = matches!(kind, KindName::Link | KindName::Links);
+    let is_blob = matches!(kind, KindName::Blob | KindName::Blobs);
     let mut found = Vec::new();
     let mut check = |key, is_given: bool, fits: bool| {
         if is_given && !fits {
@@ -144,7 +158,8 @@ fn keys_out_of_place(kind: KindName, definition: &FieldDefinition) -> Vec<&'stat
         }
     };
     check("min", definition.min.is_some(), kind == KindName::Integer);
-    check("max", definition.max.is_some(), matches!(kind, KindName::Integer | KindName::Text));
+    check("max", definition.max.is_some(), matches!(kind, KindName::Integer | KindName::Text) || is_blob);
+    check("accept", definition.accept.is_some(), is_blob);
     check("scale", definition.scale.is_some(), kind == KindName::Decimal);
     check("options", !definition.options.is_empty(), matches!(kind, KindName::Enum | KindName::Enums));
     check("to", definition.to.is_some(), is_link);

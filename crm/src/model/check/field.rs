@@ -122,7 +122,10 @@ impl Report<'_> {
             MergeClass::Lww | MergeClass::Guarded | MergeClass::Server => true,
             MergeClass::Derived => field.expr.is_some(),
             MergeClass::Set => {
-                matches!(field.kind, FieldKind::Enums { .. } | FieldKind::Links { .. } | FieldKind::Tags)
+                matches!(
+                    field.kind,
+                    FieldKind::Enums { .. } | FieldKind::Links { .. } | FieldKind::Tags | FieldKind::Blobs { .. }
+                )
             }
             MergeClass::Append => field.kind == FieldKind::Log,
             MergeClass::Counter => matches!(field.kind, FieldKind::Integer { .. } | FieldKind::Decimal { .. }),

@@ -2,7 +2,7 @@
 
 use super::super::assemble::Assembly;
 use super::super::definition::{FieldDefinition, KindName};
-use super::super::{EnumOption, Field, FieldKind, MergeClass, OnDelete};
+use super::super::{Accept, EnumOption, Field, FieldKind, MergeClass, OnDelete};
 
 impl Assembly {
     pub(super) fn tighten_field(
@@ -68,6 +68,7 @@ fn tighten(field: &mut Field, definition: &FieldDefinition) -> Vec<(&'static str
     let changed_shape = [
         ("scale", definition.scale.is_some_and(|scale| field.kind != FieldKind::Decimal { scale })),
         ("to", definition.to.clone().is_some_and(|to| targets(&field.kind) != to.into_vec())),
+        ("accept", definition.accept.is_some_and(|accept| accept_of(&field.kind) != Some(accept))),
         ("pipeline", definition.pipeline.as_ref().is_some_and(|name| pipeline(&field.kind) != Some(name))),
         ("history", definition.history.is_some()),
         ("default", definition.default.is_some()),
@@ -137,10 +138,21 @@ fn tighten_bounds(field: &mut Field, definition: &FieldDefinition, refused: &mut
                 None => {}
             }
         }
+        FieldKind::Blob { max, .. } | FieldKind::Blobs { max, .. } => {
+            if let Some(wanted) = definition.max {
+                match u64::try_from(wanted) {
+                    Ok(wanted @ 1..) if wanted <= *max => *max = wanted,
+                    _ => refused.push(("max", "give at least 1 and at most what the field has")),
+                }
+            }
+            if definition.min.is_some() {
+                refused.push(("min", "a file has no least size: take it out"));
+            }
+        }
         _ => {
             for (key, is_given) in [("min", definition.min.is_some()), ("max", definition.max.is_some())] {
                 if is_given {
-                    refused.push((key, "only integers and texts have bounds: take it out, or add a rule"));
+                    refused.push((key, "only integers, texts and files have bounds: take it out, or add a rule"));
                 }
             }
         }
@@ -171,6 +183,8 @@ fn kind_of(kind: &FieldKind) -> KindName {
         FieldKind::Tags => KindName::Tags,
         FieldKind::Number => KindName::Number,
         FieldKind::Log => KindName::Log,
+        FieldKind::Blob { .. } => KindName::Blob,
+        FieldKind::Blobs { .. } => KindName::Blobs,
     }
 }
 
@@ -179,6 +193,13 @@ fn targets(kind: &FieldKind) -> Vec<String> {
         FieldKind::Link { to } => to.clone(),
         FieldKind::Links { to } => vec![to.clone()],
         _ => Vec::new(),
+    }
+}
+
+fn accept_of(kind: &FieldKind) -> Option<Accept> {
+    match kind {
+        FieldKind::Blob { accept, .. } | FieldKind::Blobs { accept, .. } => Some(*accept),
+        _ => None,
     }
 }
 

@@ -195,7 +195,7 @@ fn members(
     Ok(non_empty(kept))
 }
 
-fn list(field: &Field, value: Value, shape: &Shape) -> Result<Vec<Value>, Finding> {
+pub(super) fn list(field: &Field, value: Value, shape: &Shape) -> Result<Vec<Value>, Finding> {
     match value {
         Value::Array(members) if members.len() <= MEMBERS_MAX => Ok(members),
         Value::Array(_) => Err(message::too_many(field, MEMBERS_MAX)),
@@ -203,15 +203,15 @@ fn list(field: &Field, value: Value, shape: &Shape) -> Result<Vec<Value>, Findin
     }
 }
 
-fn at_member(finding: Finding, at: usize) -> Finding {
+pub(super) fn at_member(finding: Finding, at: usize) -> Finding {
     Finding { field: format!("{}[{at}]", finding.field), ..finding }
 }
 
-fn non_empty(members: Vec<Value>) -> Value {
+pub(super) fn non_empty(members: Vec<Value>) -> Value {
     if members.is_empty() { Value::Null } else { Value::Array(members) }
 }
 
-fn object<'a>(parts: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+pub(super) fn object<'a>(parts: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     Value::Object(parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::normalise;
-use crate::model::{EnumOption, Field, FieldKind, Label};
+use crate::model::{Accept, EnumOption, Field, FieldKind, Label};
 
 /// The first and the last millisecond that an instant may have: of the years 1 and 9999.
 const FIRST_MS: i64 = -62_135_596_800_000;
@@ -13,6 +13,10 @@ fn field(kind: &FieldKind) -> Field {
     json["name"] = "field".into();
     json["labels"] = json!({ "es": "Campo", "en": "Field" });
     serde_json::from_value(json).expect("a name, labels and a kind make a field")
+}
+
+fn file(digit: &str, name: &str) -> Value {
+    json!({"hash": digit.repeat(64), "name": name, "size": 3, "type": "application/pdf"})
 }
 
 fn every_kind() -> Vec<FieldKind> {
@@ -41,6 +45,8 @@ fn every_kind() -> Vec<FieldKind> {
         FieldKind::Tags,
         FieldKind::Number,
         FieldKind::Log,
+        FieldKind::Blob { max: 1_000, accept: Accept::Images },
+        FieldKind::Blobs { max: 1_000, accept: Accept::Any },
     ]
 }
 
@@ -91,6 +97,16 @@ fn each_kind_has_one_form() {
             json!([{"street": "Street 4\nBuilding 6", "country": "us", "lat": 404_000_000}, {"lat": 1, "label": "x"}]),
             json!([{"street": "Street 4, Building 6", "country": "US", "lat": 404_000_000}]),
         ),
+        (
+            FieldKind::Blob { max: 9, accept: Accept::Images },
+            json!({"type": " Image/PNG", "name": "C:\\fotos\\\u{202e}Ana.png", "size": 9, "hash": "0F".repeat(32), "x": 1}),
+            json!({"hash": "0f".repeat(32), "name": "Ana.png", "size": 9, "type": "image/png"}),
+        ),
+        (
+            FieldKind::Blobs { max: 9, accept: Accept::Any },
+            json!([file("b", "/tmp/plan.pdf"), file("a", "x.pdf"), file("b", "plan.pdf")]),
+            json!([file("a", "x.pdf"), file("b", "plan.pdf")]),
+        ),
         (FieldKind::Log, json!([{"at": 5, "text": "uno "}, {"at": 6, "text": ""}]), json!([{"at": 5, "text": "uno"}])),
     ] {
         let found = normalise(&field(&kind), written.clone());
@@ -134,6 +150,16 @@ fn what_is_no_value_is_refused_with_its_place() {
         (FieldKind::Phones, json!([{"raw": "1", "e164": "612"}]), "field[0].e164", "format"),
         (FieldKind::Addresses, json!([{"city": "x", "lat": 900_000_001}]), "field[0].lat", "range"),
         (FieldKind::Tags, json!("vip"), "field", "type"),
+        (FieldKind::Blob { max: 9, accept: Accept::Any }, json!({"hash": "0f"}), "field", "type"),
+        (FieldKind::Blob { max: 2, accept: Accept::Any }, file("a", "x.pdf"), "field.size", "too-large"),
+        (FieldKind::Blob { max: 9, accept: Accept::Images }, file("a", "x.pdf"), "field.type", "file-type"),
+        (FieldKind::Blob { max: 9, accept: Accept::Any }, file("a", "x/.."), "field.name", "format"),
+        (
+            FieldKind::Blobs { max: 9, accept: Accept::Any },
+            json!([file("a", "x.pdf"), file("b", "")]),
+            "field[1].name",
+            "format",
+        ),
         (FieldKind::Tags, json!(["vip", 3]), "field[1]", "type"),
         (FieldKind::Log, json!([{"text": "no time"}]), "field[0].at", "type"),
         (FieldKind::Log, json!([{"at": LAST_MS + 1, "text": "too late"}]), "field[0].at", "type"),
@@ -194,6 +220,9 @@ fn any_value() -> impl Strategy<Value = Value> {
         "[ab]",
         Just("0198A3B2-0000-7000-8000-00000000000A".to_owned()),
         "\\+[1-9][0-9]{5,9}",
+        Just("0F".repeat(32)),
+        Just("image/png".to_owned()),
+        "[a-z/\\\\.]{1,9}",
         any::<String>(),
     ];
     let leaf = prop_oneof![
@@ -206,7 +235,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     ];
     let key = prop::sample::select(vec![
         "minor", "currency", "address", "raw", "e164", "label", "street", "city", "country", "lat", "lon", "entity",
-        "id", "at", "text",
+        "id", "at", "text", "hash", "name", "size", "type",
     ]);
     let object = move |leaf: BoxedStrategy<Value>| {
         prop::collection::btree_map(key.clone().prop_map(str::to_owned), leaf, 0..4)
@@ -221,7 +250,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn normalising_twice_is_normalising_once(value in any_value(), at in 0_usize..23) {
+    fn normalising_twice_is_normalising_once(value in any_value(), at in 0_usize..25) {
         let field = field(&every_kind()[at]);
         if let Ok(once) = normalise(&field, value) {
             prop_assert_eq!(normalise(&field, once.clone()), Ok(once));

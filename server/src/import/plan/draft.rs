@@ -87,7 +87,7 @@ impl<'a> Drafting<'a> {
         let plans = self.layout.columns.iter().zip(&row.cells);
         plans
             .map(|(plan, cell)| {
-                let replaced = if plan.values.is_empty() || matches!(cell, Cell::Built(_)) {
+                let replaced = if plan.values.is_empty() || matches!(cell, Cell::Built(_) | Cell::Blob(_)) {
                     None
                 } else {
                     plan.values.get(&crm::rules::fold(&cell.shown()))

@@ -37,12 +37,12 @@ pub(super) fn problem(oddity: &Oddity) -> RowProblem {
             None,
             text.clone(),
         ),
-        Oddity::NotKept { property } if matches!(property.as_str(), "PHOTO" | "LOGO" | "SOUND" | "KEY") => (
+        Oddity::NotKept { property } if property == "PHOTO" => (
             Severity::Warning,
             Trouble::new(
                 "photo-not-kept",
-                format!("La tarjeta trae {property}, que todavía no se guarda."),
-                format!("The card has a {property}, which is not yet kept."),
+                "La tarjeta trae una foto que no se guarda: solo la primera que esté entera dentro de la tarjeta y sea JPEG, PNG, GIF o WebP.",
+                "The card has a photo that is not kept: only the first one is that lies whole in the card and is a JPEG, PNG, GIF or WebP.",
             ),
             Some(property),
             String::new(),

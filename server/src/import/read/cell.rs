@@ -1,5 +1,7 @@
+use bytes::Bytes;
 use jiff::civil::{Date, DateTime};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sync_protocol::wire::BlobHash;
 
 /// One cell as its file has it; what it means is decided by the field it is mapped to.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +20,33 @@ pub enum Cell {
     Datetime(DateTime),
     /// A value that the reader has already built in the form of a record's field.
     Built(Value),
+    /// A file inside of the file, such as the photo on a card.
+    Blob(InnerFile),
     /// What a formula left that failed, such as `#DIV/0!`.
     Failed(String),
+}
+
+/// A file inside of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InnerFile {
+    /// SHA-256 of its bytes.
+    pub hash: BlobHash,
+    /// All of them.
+    pub bytes: Bytes,
+    /// What it is, told from its first bytes.
+    pub media_type: &'static str,
+    /// What it is called.
+    pub name: String,
+}
+
+impl InnerFile {
+    /// As a record's field names it.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        json!({
+            "hash": self.hash.to_string(), "name": self.name, "size": self.bytes.len(), "type": self.media_type,
+        })
+    }
 }
 
 impl Cell {
@@ -48,6 +75,7 @@ impl Cell {
             Self::Date(date) => date.to_string(),
             Self::Datetime(at) => at.to_string(),
             Self::Built(value) => value.to_string(),
+            Self::Blob(file) => file.name.clone(),
         }
     }
 }
@@ -75,7 +103,7 @@ pub enum Oddity {
         /// What it looks like now.
         text: String,
     },
-    /// The card has a photo, a logo, a sound or a key, which is not kept.
+    /// The card has a property that is not kept.
     NotKept {
         /// The property's name.
         property: String,

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-pub use cell::{Cell, Oddity, Row};
+pub use cell::{Cell, InnerFile, Oddity, Row};
 pub use detect::{Format, format_of_file};
 pub use error::{Damage, ReadError};
 pub use survey::{ColumnHints, DateOrder, DecimalMark, Survey, survey};

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crm::Fields;
-use crm::model::{Entity, Label, Language, Model};
+use crm::model::{Entity, FieldKind, Label, Language, Model};
 use sync_protocol::id::RecordId;
 use sync_protocol::wire::{FieldProblem, MutationKind, Verdict};
 
@@ -10,6 +10,7 @@ use super::super::plan::{Compared, Deferred, Drafting, Node, Resolved, Resolver,
 use super::super::read::Row;
 use super::super::report::{Counts, Problems};
 use super::super::value::Trouble;
+use super::photos::Photos;
 use super::{gap, store};
 use crate::record::write::{BulkWrite, Change, Decision, WriteError};
 
@@ -25,6 +26,7 @@ pub(super) struct Importing<'a> {
     drafting: Drafting<'a>,
     resolver: Resolver<'a>,
     problems: Problems,
+    photos: Photos,
     language: Language,
     counts: Counts,
     /// Records that rows of this file are: the first of these rows, and what became of the record.
@@ -64,6 +66,7 @@ impl<'a> Importing<'a> {
         drafting: Drafting<'a>,
         resolver: Resolver<'a>,
         problems: Problems,
+        photos: Photos,
         language: Language,
     ) -> Self {
         Self {
@@ -74,6 +77,7 @@ impl<'a> Importing<'a> {
             drafting,
             resolver,
             problems,
+            photos,
             language,
             counts: Counts::default(),
             touched: HashMap::new(),
@@ -105,7 +109,10 @@ impl<'a> Importing<'a> {
     pub(super) async fn rows(&mut self, rows: Vec<Row>) -> Result<(), WriteError> {
         self.counts.rows += rows.len() as u64;
         let mut planned = Vec::with_capacity(rows.len());
-        for row in rows {
+        for mut row in rows {
+            for problem in self.photos.take(&mut row, &mut self.bulk).await? {
+                self.problems.add(row.line, problem);
+            }
             let (draft, mut problems) = self.drafting.draft(&row);
             let resolved = self.resolver.resolve(draft, &mut problems);
             let told = problems.iter().filter_map(|problem| problem.field.clone()).collect::<BTreeSet<String>>();
@@ -165,8 +172,8 @@ impl<'a> Importing<'a> {
     }
 
     /// The transaction, still open, and what came of it.
-    pub(super) fn finish(self) -> (BulkWrite, Counts, Problems) {
-        let Self { bulk, mut counts, problems, touched, .. } = self;
+    pub(super) fn finish(self) -> (BulkWrite, Counts, Problems, Photos) {
+        let Self { bulk, mut counts, problems, photos, touched, .. } = self;
         for (_, effect) in touched.values() {
             *match effect {
                 Effect::Created => &mut counts.created,
@@ -175,7 +182,7 @@ impl<'a> Importing<'a> {
             } += 1;
         }
         (counts.rows_with_errors, counts.rows_with_warnings) = problems.rows();
-        (bulk, counts, problems)
+        (bulk, counts, problems, photos)
     }
 
     fn plan(
@@ -266,7 +273,11 @@ impl<'a> Importing<'a> {
                 (Compared::Differs(_), Some(before)) => {
                     let column = node.columns.get(name).map(String::as_str);
                     let value = wanted.as_str().map_or_else(|| wanted.to_string(), str::to_owned);
-                    self.problems.add(line, RowProblem::error(contradiction(before, name), column, name, &value));
+                    let problem = RowProblem::error(contradiction(before, name), column, name, &value);
+                    // Two pictures of one person are no mistake of the file: the first stays.
+                    let is_file =
+                        matches!(self.entity.field(name).map(|field| &field.kind), Some(FieldKind::Blob { .. }));
+                    self.problems.add(line, if is_file { problem.into_warning() } else { problem });
                 }
             }
         }
@@ -373,7 +384,7 @@ fn update(entity: &str, record: RecordId, set: Fields) -> Change {
 }
 
 fn is_list(entity: &Entity, field: &str) -> bool {
-    entity.field(field).is_some_and(|field| matches!(field.kind, crm::model::FieldKind::Links { .. }))
+    entity.field(field).is_some_and(|field| matches!(field.kind, FieldKind::Links { .. }))
 }
 
 fn repetition(before: u64) -> Trouble {

@@ -3,6 +3,7 @@
 
 mod batch;
 mod feed;
+mod photos;
 mod store;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use super::value::{Locale, Trouble, country_of};
 use crate::app::App;
 use crate::record::write::{Author, WriteError};
 use batch::Importing;
+use photos::Photos;
 pub(super) use store::last_history;
 
 /// A file that came, and what is to be done with it.
@@ -103,7 +105,9 @@ impl Run {
         let drafting = Drafting::new(&model, entity, &layout, &locale);
         let resolver = Resolver::new(&model, &mapping.on_missing, &variables, indexes, new_id);
         let problems = Problems::new(language);
-        let mut importing = Importing::new(bulk, entity, &model, mapping, drafting, resolver, problems, language);
+        let photos = Photos::new(&self.app, entity, &layout, job.dry_run);
+        let mut importing =
+            Importing::new(bulk, entity, &model, mapping, drafting, resolver, problems, photos, language);
         importing.mention_unmapped(&layout);
         let mut rows = feed::rows(self.file, mapping.file.clone());
         while let Some(chunk) = rows.recv().await {
@@ -113,13 +117,14 @@ impl Run {
             self.meter.advance(count);
         }
         importing.settle_deferred().await?;
-        let (bulk, counts, problems) = importing.finish();
+        let (bulk, counts, problems, photos) = importing.finish();
         job.progress = self.meter.read();
         job.counts = counts;
         let has_errors = problems.has_errors();
         job.problems = problems.into_groups();
         if has_errors || job.dry_run {
             bulk.rollback();
+            photos.take_back().await?;
             job.state = if has_errors { State::Refused } else { State::Checked };
             return Ok(());
         }

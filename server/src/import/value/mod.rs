@@ -81,19 +81,40 @@ pub fn parse(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Troub
                 format!("The cell's formula gives the error {error}: correct it in the sheet."),
             ));
         }
+        Cell::Blob(file) if matches!(field.kind, FieldKind::Blob { .. }) => file.value(),
+        Cell::Blob(file) if matches!(field.kind, FieldKind::Blobs { .. }) => json!([file.value()]),
+        Cell::Blob(_) => return Err(no_file()),
         Cell::Built(value) => contact::with_e164(&field.kind, value.clone(), locale),
-        Cell::Text(text) if is_composite(&field.kind) && text.starts_with("[{") => match serde_json::from_str(text) {
-            Ok(value) => contact::with_e164(&field.kind, value, locale),
-            Err(_) => from_cell(field, cell, locale)?,
-        },
+        Cell::Text(text) if is_composite(&field.kind) && (text.starts_with("[{") || text.starts_with("{\"")) => {
+            match serde_json::from_str(text) {
+                Ok(value) => contact::with_e164(&field.kind, value, locale),
+                Err(_) => from_cell(field, cell, locale)?,
+            }
+        }
         _ => from_cell(field, cell, locale)?,
     };
     Ok(normalise(field, value)?)
 }
 
-/// Lists of objects: an export writes them as JSON where people's notation does not hold them.
+fn no_file() -> Trouble {
+    Trouble::new(
+        "no-file",
+        "La celda no dice de qué fichero se trata: deja fuera la columna con --map COLUMNA=- y adjunta los ficheros después.",
+        "The cell does not say which file it is: leave the column out with --map COLUMN=-, and attach the files afterwards.",
+    )
+}
+
+/// Lists of objects and files: an export writes them as JSON where people's notation does not hold them.
 fn is_composite(kind: &FieldKind) -> bool {
-    matches!(kind, FieldKind::Emails | FieldKind::Phones | FieldKind::Addresses | FieldKind::Log)
+    matches!(
+        kind,
+        FieldKind::Emails
+            | FieldKind::Phones
+            | FieldKind::Addresses
+            | FieldKind::Log
+            | FieldKind::Blob { .. }
+            | FieldKind::Blobs { .. }
+    )
 }
 
 fn from_cell(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Trouble> {
@@ -113,6 +134,7 @@ fn from_cell(field: &Field, cell: &Cell, locale: &Locale) -> Result<Value, Troub
         FieldKind::Phones => contact::phones(&text(), None, locale),
         FieldKind::Addresses => contact::addresses(&text()),
         FieldKind::Log => date::log(&text())?,
+        FieldKind::Blob { .. } | FieldKind::Blobs { .. } => return Err(no_file()),
         FieldKind::Text { .. }
         | FieldKind::LongText
         | FieldKind::Email

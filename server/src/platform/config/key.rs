@@ -31,6 +31,8 @@ pub enum Kind {
     },
     /// One of some words.
     Choice(&'static [&'static str]),
+    /// A name.
+    Name,
     /// An address on the web.
     Url,
     /// Numeric addresses and networks.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Path => "a path".into(),
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Name => "a name".into(),
             Self::Url => "an address that begins with http:// or https://".into(),
             Self::Networks => "numeric addresses and networks with commas between, such as 10.0.0.0/8, ::1".into(),
             Self::LogFilter => "levels such as info, or info,cartera_server=debug".into(),
@@ -165,6 +168,39 @@ pub const KEYS: &[Key] = &[
         "2000",
         "How fast many records are moved; with 0 they wait until it is set again.",
     ),
+    key(
+        "blob.max_bytes",
+        number(1, 1 << 40),
+        "26214400",
+        "Size of one attachment or photo (25 MiB); a field may allow less.",
+    ),
+    key(
+        "blob.quota_bytes",
+        number(1, 1 << 50),
+        "10737418240",
+        "Size of all attachments and photos together (10 GiB), uploads under way included.",
+    ),
+    key(
+        "blob.unnamed_secs",
+        number(3_600, 400 * DAY_SECS),
+        "604800",
+        "How long an upload may pause, and what was uploaded wait for a record that names it (7 days).",
+    ),
+    key(
+        "blob.horizon_secs",
+        number(3_600, 4_000 * DAY_SECS),
+        "7776000",
+        "How long a file stays that no record names any more (90 days).",
+    ),
+    key(
+        "blob.s3_bucket",
+        Kind::Name,
+        "",
+        "The bucket that keeps attachments and photos; without one they lie in the data folder. Credentials come from the `AWS_*` variables or the machine's identity. Only in a build with the feature `s3`.",
+    ),
+    key("blob.s3_prefix", Kind::Name, "", "Where in the bucket."),
+    key("blob.s3_region", Kind::Name, "", "The bucket's region, where `AWS_REGION` does not say it."),
+    key("blob.s3_endpoint", Kind::Url, "", "Where S3 is spoken, where it is not at Amazon."),
     key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
     key(
         "snapshot.cache_bytes",

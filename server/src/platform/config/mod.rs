@@ -33,6 +33,8 @@ pub struct Config {
     pub live: Live,
     /// Records that are moved little by little.
     pub moves: Moves,
+    /// Files that records name.
+    pub blob: Blob,
     /// How the database is opened.
     pub database: Database,
     /// What new devices fetch first.
@@ -100,6 +102,27 @@ pub struct Moves {
     pub batch_records: usize,
     /// How many a second; 0: none.
     pub records_per_second: u32,
+}
+
+/// Files that records name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Of one of them.
+    pub max_bytes: u64,
+    /// Of all of them, those on their way included.
+    pub quota_bytes: u64,
+    /// How long an upload may pause, and what no record ever named stays.
+    pub unnamed: Duration,
+    /// How long one stays that no record names any more.
+    pub horizon: Duration,
+    /// The bucket that keeps them; none: the data folder.
+    pub s3_bucket: Option<String>,
+    /// Where in the bucket.
+    pub s3_prefix: Option<String>,
+    /// The bucket's region.
+    pub s3_region: Option<String>,
+    /// Where S3 is spoken, where it is not at Amazon.
+    pub s3_endpoint: Option<String>,
 }
 
 /// How the database is opened.
@@ -221,6 +244,16 @@ impl Config {
             moves: Moves {
                 batch_records: values.number("moves.batch_records"),
                 records_per_second: values.number("moves.records_per_second"),
+            },
+            blob: Blob {
+                max_bytes: values.number("blob.max_bytes"),
+                quota_bytes: values.number("blob.quota_bytes"),
+                unnamed: values.seconds("blob.unnamed_secs"),
+                horizon: values.seconds("blob.horizon_secs"),
+                s3_bucket: values.text("blob.s3_bucket"),
+                s3_prefix: values.text("blob.s3_prefix"),
+                s3_region: values.text("blob.s3_region"),
+                s3_endpoint: values.text("blob.s3_endpoint"),
             },
             database: Database {
                 readers: values.number("database.readers"),

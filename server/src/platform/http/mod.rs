@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
@@ -31,13 +31,21 @@ const API_CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'n
 /// Spreadsheets are zip archives already.
 const SPREADSHEET: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
+/// Marks an answer whose bytes must travel as they are, such as a part of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct AsItIs;
+
+fn may_be_encoded(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<AsItIs>().is_none()
+}
+
 /// Puts around a finished router what every request needs; nothing may be added to it afterwards.
 pub fn layers(router: Router, metrics: Metrics) -> Router {
     let compression = CompressionLayer::new()
         .zstd(true)
         .gzip(true)
         .quality(CompressionLevel::Fastest)
-        .compress_when(DefaultPredicate::new().and(NotForContentType::new(SPREADSHEET)));
+        .compress_when(DefaultPredicate::new().and(NotForContentType::new(SPREADSHEET)).and(may_be_encoded));
     let unless_set = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };

@@ -1,5 +1,7 @@
 //! Measurements for Prometheus. Every label has a small, fixed set of values.
 
+mod blobs;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use sync_protocol::wire::{Report, Verdict};
+
+pub use blobs::BlobOutcome;
+use blobs::Blobs;
 
 /// From half a millisecond to a minute.
 const DURATION_BUCKETS_SECS: [f64; 15] =
@@ -45,6 +50,7 @@ struct Registered {
     devices: Devices,
     snapshots: Snapshots,
     moves: Moves,
+    blobs: Blobs,
     head: Gauge,
     database_bytes: Gauge,
 }
@@ -212,6 +218,7 @@ impl Metrics {
         let devices = Devices::register(&mut registry);
         let snapshots = Snapshots::register(&mut registry);
         let moves = Moves::register(&mut registry);
+        let blobs = Blobs::register(&mut registry);
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -240,6 +247,7 @@ impl Metrics {
             devices,
             snapshots,
             moves,
+            blobs,
             head,
             database_bytes,
         }))

@@ -26,6 +26,38 @@ impl Reader {
         target.record(Row { id, seq: seq.cast_unsigned(), body }, None)
     }
 
+    /// A record that the user may read and whose field names the blob of that hash, if the user sees the field and there
+    /// is one.
+    ///
+    /// # Errors
+    /// As [`Self::get`], but that there is none is no error.
+    pub async fn first_naming_blob(
+        &self,
+        connection: &mut SqliteConnection,
+        entity: &str,
+        field: &str,
+        hash: &[u8; 32],
+    ) -> Result<Option<Record>, ReadError> {
+        let target = match self.target(entity) {
+            Ok(target) if target.seen.field(field).is_some() => target,
+            Ok(_) | Err(ReadError::UnknownEntity { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let sql = format!(
+            "SELECT r.id, r.seq, r.body FROM record r
+             WHERE r.id IN (SELECT record FROM blob_use WHERE hash = $1 AND field = $2) AND {} LIMIT 1",
+            target.condition(None)?
+        );
+        let row: Option<(uuid::Uuid, i64, String)> = sqlx::query_as(AssertSqlSafe(sql))
+            .persistent(false)
+            .bind(&hash[..])
+            .bind(field)
+            .fetch_optional(connection)
+            .await?;
+        row.map(|(id, seq, body)| target.record(Row { id: RecordId(id), seq: seq.cast_unsigned(), body }, None))
+            .transpose()
+    }
+
     /// Whether there is such a record that the user may read.
     ///
     /// # Errors

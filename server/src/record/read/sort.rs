@@ -110,7 +110,9 @@ fn expression(target: &Target<'_>, name: &str) -> Result<String, ReadError> {
         | FieldKind::Phones
         | FieldKind::Addresses
         | FieldKind::Tags
-        | FieldKind::Log => Err(ReadError::UnfitField {
+        | FieldKind::Log
+        | FieldKind::Blob { .. }
+        | FieldKind::Blobs { .. } => Err(ReadError::UnfitField {
             parameter: "sort",
             field: name.to_owned(),
             reason: Label { es: "no tiene un único valor".into(), en: "it does not hold one single value".into() },

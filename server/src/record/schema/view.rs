@@ -6,6 +6,7 @@
 //! | money `f` | `f_minor`, `f_currency` |
 //! | stage `f` | `f` (the key), `f_kind` |
 //! | link `f` to one of several entities | `f` (id as text), `f_entity` |
+//! | file | `f` (its hash) |
 //! | list of anything | `f` (JSON text) |
 //! | any other `f` | `f` |
 //!
@@ -108,6 +109,8 @@ fn columns_of(entity: &Entity, field: &Field) -> Vec<Column> {
         | FieldKind::Addresses
         | FieldKind::Tags
         | FieldKind::Log
+        | FieldKind::Blob { .. }
+        | FieldKind::Blobs { .. }
         | FieldKind::Link { .. }
         | FieldKind::Email
         | FieldKind::Url

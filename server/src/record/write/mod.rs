@@ -1,5 +1,6 @@
 //! Every change of a record, whoever asks for it: read what it touches, decide in memory, write set-based, commit.
 
+mod blobs;
 mod bulk;
 mod children;
 pub mod decide;

@@ -11,6 +11,7 @@ use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{RecordId, ScopeId, Sequence};
 use uuid::Uuid;
 
+use super::blobs::BlobUses;
 use super::decide::{Stored, Touched, Working, link_targets, may_be_deleted};
 use crate::record::catalogue::Catalogue;
 use crate::record::search_text::search_text;
@@ -31,6 +32,7 @@ struct Rows {
     text: Vec<Value>,
     links_gone: Vec<Value>,
     links: Vec<Value>,
+    blobs: BlobUses,
     /// Every scope in which a record changed.
     touched: BTreeSet<ScopeId>,
 }
@@ -38,12 +40,13 @@ struct Rows {
 /// Writes every record that differs from what was loaded, with its scopes, links, words and history; returns every scope
 /// in which one changed.
 ///
-/// `last_num` is the last local record number given out.
+/// `last_num` is the last local record number given out; `now_ms` is when the transaction decides.
 pub(super) async fn persist(
     working: &Working,
     catalogue: &Catalogue,
     scopes: &mut Arc<Scopes>,
     last_num: &mut i64,
+    now_ms: i64,
     connection: &mut SqliteConnection,
 ) -> Result<BTreeSet<ScopeId>, sqlx::Error> {
     let mut rows = Rows::default();
@@ -55,7 +58,7 @@ pub(super) async fn persist(
         let Some(entity) = catalogue.entity_of(code) else { continue };
         rows.add(*id, entity, touched, working.deleted.get(id).copied(), scopes, last_num);
     }
-    rows.write(working, connection).await
+    rows.write(working, now_ms, connection).await
 }
 
 fn is_changed(touched: &Touched) -> bool {
@@ -89,6 +92,7 @@ impl Rows {
         self.touched.extend(scopes.id(&ScopeKey::all(code)));
         self.add_entries(&hex, before, now, deleted, scopes);
         self.add_links(&hex, entity, before, now);
+        self.blobs.add(&hex, entity, before, now);
         let words =
             |record: Option<&Stored>| record.map(|record| search_text(entity, &record.fields)).unwrap_or_default();
         let (old_words, new_words) = (words(before), words(now));
@@ -174,6 +178,7 @@ impl Rows {
     async fn write(
         self,
         working: &Working,
+        now_ms: i64,
         connection: &mut SqliteConnection,
     ) -> Result<BTreeSet<ScopeId>, sqlx::Error> {
         for (id, key) in &self.scopes {
@@ -211,6 +216,7 @@ impl Rows {
             connection,
         )
         .await?;
+        self.blobs.write(now_ms, connection).await?;
         write_side_tables(working, connection).await?;
         Ok(self.touched)
     }

@@ -77,7 +77,8 @@ impl Unit {
     /// Writes what was decided and takes over what it changed of people and scopes.
     pub(super) async fn persist(&mut self, working: &Working) -> Result<(), sqlx::Error> {
         let scopes = &mut self.snapshot.scopes;
-        let touched = persist(working, &self.snapshot.catalogue, scopes, &mut self.last_num, &mut self.tx).await?;
+        let catalogue = &self.snapshot.catalogue;
+        let touched = persist(working, catalogue, scopes, &mut self.last_num, self.now_ms, &mut self.tx).await?;
         self.touched.extend(touched);
         self.has_moved |= children::note(working, &self.snapshot.catalogue, &mut self.tx).await?;
         self.snapshot.directory = working.directory.clone();

@@ -1,7 +1,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::cell::Oddity;
-use super::super::{Cell, Damage, ReadError, Row};
+use super::super::{Cell, Damage, InnerFile, ReadError, Row};
+use super::photo::picture;
 use super::property::{Property, Version};
 use super::words::{apple_label, components, list, text, tokens};
 
@@ -23,6 +24,7 @@ pub const COLUMNS: &[&str] = &[
     "birthday",
     "notes",
     "categories",
+    "photo",
 ];
 
 /// Properties about the card and not about the person.
@@ -127,6 +129,7 @@ impl Card {
             Cell::text(&reading.first("BDAY")),
             Cell::text(&notes),
             built(reading.categories().map(Value::String).collect()),
+            reading.photo().map_or(Cell::Empty, Cell::Blob),
         ];
         (cells, oddities)
     }
@@ -196,6 +199,12 @@ impl Reading<'_> {
             }
         }
         (emails, strange)
+    }
+
+    /// The first photo that is a whole picture.
+    fn photo(&self) -> Option<InnerFile> {
+        let photos = self.card.properties.iter().filter(|property| property.name == "PHOTO");
+        photos.filter(|property| !property.data.is_empty()).find_map(|property| picture(property.data.clone()))
     }
 
     fn categories(&self) -> impl Iterator<Item = String> {
@@ -304,6 +313,7 @@ impl Reading<'_> {
             let is_kept = match name {
                 "TEL" | "EMAIL" | "ADR" | "LABEL" | "NOTE" | "CATEGORIES" | "URL" => !property.is_data,
                 "FN" | "N" | "UID" | "NICKNAME" | "TITLE" | "BDAY" => !is_repeated,
+                "PHOTO" => self.photo().is_some_and(|photo| photo.bytes == property.data),
                 // Several of them happen in real cards; equal ones lose nothing.
                 "ORG" => self.of("ORG").next().is_none_or(|first| first.value == property.value),
                 _ => false,

@@ -8,6 +8,7 @@
 
 mod card;
 mod lines;
+mod photo;
 mod property;
 mod transfer;
 mod words;

@@ -4,6 +4,7 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use super::super::{Damage, ReadError};
 use super::lines::{Line, Lines};
+use super::photo;
 use super::transfer::{Base64Check, quoted_printable};
 
 /// How many characters of a line a message repeats.
@@ -32,8 +33,10 @@ pub(super) struct Property {
     pub(super) label: Option<String>,
     /// The text, its backslashes untouched; empty for data.
     pub(super) value: String,
-    /// Whether the value was base64: checked, not kept.
+    /// Whether the value was base64: checked, and kept only of photos.
     pub(super) is_data: bool,
+    /// The bytes of a photo; empty where a part of them is missing.
+    pub(super) data: Vec<u8>,
     /// Whether bytes had to be replaced that its character set does not know.
     pub(super) is_undecodable: bool,
 }
@@ -68,17 +71,20 @@ impl Property {
         let at = colon(&bytes).ok_or_else(|| refused(Damage::NotAProperty(shown(&bytes))))?;
         let head = Head::parse(&bytes[..at]).ok_or_else(|| refused(Damage::NotAProperty(shown(&bytes))))?;
         let value = bytes.split_off(at + 1);
+        let mut data = Vec::new();
         let (text, is_data) = match head.transfer.as_deref() {
             None | Some("8BIT" | "7BIT") => (unfold(lines, value, version)?, false),
             Some("QUOTED-PRINTABLE" | "Q") => (joined_quoted_printable(lines, value, version, number)?, false),
             Some("BASE64" | "B") => {
-                check_base64(lines, &value, version, number)?;
+                let text = checked_base64(lines, value, version, number)?;
+                data = Self::kept_data(&head.name, &text);
                 (Vec::new(), true)
             }
             Some(other) => return Err(refused(Damage::UnknownTransfer(other.to_owned()))),
         };
         let (value, is_undecodable) = decode(&text, head.charset.as_deref()).map_err(refused)?;
         let mut property = head.into_property(number, value, is_data, is_undecodable);
+        property.data = data;
         property.check_data_uri()?;
         Ok(Some(property))
     }
@@ -93,12 +99,17 @@ impl Property {
         format!("{}:{}", self.name, self.value).chars().take(SHOWN_CHARACTERS).collect()
     }
 
+    fn kept_data(name: &str, text: &[u8]) -> Vec<u8> {
+        if name == "PHOTO" { photo::decode(text).unwrap_or_default() } else { Vec::new() }
+    }
+
     /// `data:image/jpeg;base64,…`, as version 4 writes photos.
     fn check_data_uri(&mut self) -> Result<(), ReadError> {
         let is_data_uri = self.value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
         let Some((_, data)) = self.value.split_once(";base64,").filter(|_| is_data_uri) else { return Ok(()) };
         let mut check = Base64Check::default();
         check.feed(data.as_bytes()).and_then(|()| check.finish()).map_err(|damage| ReadError::at(self.line, damage))?;
+        self.data = Self::kept_data(&self.name, data.as_bytes());
         self.value.clear();
         self.is_data = true;
         Ok(())
@@ -197,14 +208,15 @@ fn starts_property(line: &[u8]) -> bool {
     name.starts_with(b"X-") || KNOWN.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
-fn check_base64<R: BufRead>(
+/// The text of data with all its lines, whose characters and end are those of base64.
+fn checked_base64<R: BufRead>(
     lines: &mut Lines<R>,
-    value: &[u8],
+    mut value: Vec<u8>,
     version: Version,
     number: u64,
-) -> Result<(), ReadError> {
+) -> Result<Vec<u8>, ReadError> {
     let mut check = Base64Check::default();
-    check.feed(value).map_err(|damage| ReadError::at(number, damage))?;
+    check.feed(&value).map_err(|damage| ReadError::at(number, damage))?;
     let mut last = number;
     // Version 2.1 also lets the data go on unfolded up to a blank line; no line of it has a colon.
     while lines.peek()?.is_some_and(|line| {
@@ -213,8 +225,10 @@ fn check_base64<R: BufRead>(
         let Some(line) = lines.take()? else { break };
         last = line.number;
         check.feed(&line.bytes).map_err(|damage| ReadError::at(last, damage))?;
+        value.extend(line.bytes);
     }
-    check.finish().map_err(|damage| ReadError::at(last, damage))
+    check.finish().map_err(|damage| ReadError::at(last, damage))?;
+    Ok(value)
 }
 
 /// The bytes as text, and whether some had to be replaced.
@@ -290,7 +304,7 @@ impl Head {
 
     fn into_property(self, line: u64, value: String, is_data: bool, is_undecodable: bool) -> Property {
         let Self { group, name, types, label, .. } = self;
-        Property { line, group, name, types, label, value, is_data, is_undecodable }
+        Property { line, group, name, types, label, value, is_data, data: Vec::new(), is_undecodable }
     }
 }
 

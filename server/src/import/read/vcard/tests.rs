@@ -42,7 +42,27 @@ fn version_four_is_read() {
     assert_eq!(texts(&read, 0, "phones", "label"), ["work"]);
     assert_eq!(texts(&read, 0, "addresses", "street"), ["Calle Mayor 1, 28013 Madrid"]);
     assert_eq!(cell(&read, 0, "notes"), &Cell::Text("una nota, larga".into()));
-    assert_eq!(not_kept(&read, 0), ["PHOTO"]);
+    let Cell::Blob(photo) = cell(&read, 0, "photo") else { panic!("no photo") };
+    assert_eq!((photo.media_type, photo.bytes.len()), ("image/png", 6));
+    assert!(not_kept(&read, 0).is_empty());
+}
+
+#[test]
+fn a_photo_that_is_damaged_no_picture_or_the_second_one_is_told() {
+    let card = |photos: &str| format!("BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nN:;Ana;;;\n{photos}END:VCARD\n");
+    let png = "PHOTO;ENCODING=b;TYPE=PNG:iVBORw0K\n";
+    for (photos, is_kept, told) in [
+        (png.to_owned(), true, 0),
+        (png.repeat(2), true, 0),
+        (format!("{png}PHOTO;ENCODING=b:/9j/4A==\n"), true, 1),
+        ("PHOTO;ENCODING=b;TYPE=JPEG:PGh0bWw+\n".to_owned(), false, 1),
+        ("PHOTO;ENCODING=b;TYPE=JPEG:/9j/4A=\n".to_owned(), false, 1),
+        ("PHOTO;VALUE=uri:https://example.org/ana.jpg\n".to_owned(), false, 1),
+    ] {
+        let read = cards(card(&photos).as_bytes()).expect("reads");
+        assert_eq!(read.columns.iter().any(|name| name == "photo"), is_kept, "{photos}");
+        assert_eq!(not_kept(&read, 0).len(), told, "{photos}");
+    }
 }
 
 #[test]

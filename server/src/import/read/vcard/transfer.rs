@@ -23,7 +23,7 @@ pub(super) fn quoted_printable(text: &[u8]) -> Result<Vec<u8>, Damage> {
     Ok(decoded)
 }
 
-/// Checks base64 as it comes, line by line, and keeps none of it.
+/// Checks base64 as it comes, line by line.
 #[derive(Debug, Default)]
 pub(super) struct Base64Check {
     characters: u64,
@@ -45,8 +45,8 @@ impl Base64Check {
         Ok(())
     }
 
-    /// At its end. Data that ends in padding has its end; whether something in its middle is missing, as in photos that
-    /// some phone wrote, is not for an import that does not keep them.
+    /// At its end. Data that ends in padding has its end; where something in its middle is missing, as in photos that
+    /// some phone wrote, the card is whole all the same: the photo is left out, and a warning says so.
     pub(super) fn finish(&self) -> Result<(), Damage> {
         let is_cut = self.padding == 0 && !self.characters.is_multiple_of(4);
         if self.characters == 0 || is_cut || self.padding > 2 {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::super::cell::Oddity;
 use super::super::super::{Cell, Format, ReadOptions};
-use super::{cards, cell, collect, not_kept, texts};
+use super::{Collected, cards, cell, collect, not_kept, texts};
 
 const FILES: [(&str, usize); 4] = [
     ("john-doe-android.vcf", 6),
@@ -48,7 +48,7 @@ fn a_gmail_card_is_read_whole() {
 }
 
 #[test]
-fn an_iphone_card_keeps_labels_of_its_groups_and_says_that_its_photo_is_not_kept() {
+fn an_iphone_card_keeps_labels_of_its_groups_and_its_photo() {
     let read = cards(&bytes_of("john-doe-iphone.vcf")).expect("reads");
     assert_eq!(
         texts(&read, 0, "phones", "raw"),
@@ -77,7 +77,14 @@ fn an_iphone_card_keeps_labels_of_its_groups_and_says_that_its_photo_is_not_kept
         ])
     );
     assert_eq!(cell(&read, 0, "department"), &Cell::Text("Accounting".into()));
-    assert_eq!(not_kept(&read, 0), ["PHOTO"]);
+    assert!(not_kept(&read, 0).is_empty());
+    assert_eq!(photo(&read, 0), (32_531, "image/jpeg"));
+}
+
+/// Bytes and type of a card's photo.
+fn photo(read: &Collected, row: usize) -> (usize, &'static str) {
+    let Cell::Blob(file) = cell(read, row, "photo") else { panic!("no photo in row {row}") };
+    (file.bytes.len(), file.media_type)
 }
 
 #[test]
@@ -86,7 +93,8 @@ fn an_outlook_card_is_read_whole() {
     assert_eq!(texts(&read, 0, "phones", "raw"), ["(905) 555-1234", "(905) 666-1234"]);
     assert_eq!(texts(&read, 0, "addresses", "street"), ["Cresent moon drive", "Silicon Alley 5,"]);
     assert_eq!(texts(&read, 0, "emails", "address"), ["john.doe@ibm.cm"]);
-    assert!(not_kept(&read, 0).contains(&"PHOTO"));
+    assert!(!not_kept(&read, 0).contains(&"PHOTO"));
+    assert_eq!(photo(&read, 0), (860, "image/jpeg"));
 }
 
 #[test]
@@ -102,7 +110,7 @@ fn android_cards_keep_every_number_note_and_odd_address() {
     assert_eq!(texts(&read, 4, "phones", "label"), ["mobile, work, work fax"]);
     assert_eq!(texts(&read, 4, "emails", "address"), ["bob@company.com"]);
     assert_eq!(cell(&read, 4, "notes").shown(), format!("E-mail: {}", "Ñ".repeat(14)));
-    assert_eq!(not_kept(&read, 4), ["PHOTO"]);
+    assert_eq!(not_kept(&read, 4), ["PHOTO"], "two characters of its data are missing");
     assert!(read.rows[5].oddities.iter().any(|oddity| matches!(oddity, Oddity::Undecodable { .. })));
     assert_eq!(texts(&read, 5, "phones", "raw"), ["55556666"]);
 }
