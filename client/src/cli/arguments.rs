@@ -80,6 +80,16 @@ pub enum Command {
         after_help = "Example:\n  cartera-device --home ~/phone new contact first_name=Ana last_name=Pérez account='Acme SL' phones='+34 600 123 456 (mobile)'"
     )]
     New(New),
+    /// Attaches a file to a record; its bytes are sent by the next sync.
+    #[command(
+        after_help = "Example:\n  cartera-device --home ~/phone attach contact 0191d8e2-7c52-7a9e-8a54-1f0a6b2c3d4e photo ~/ana.jpg"
+    )]
+    Attach(Attach),
+    /// Writes a record's file into a file here, fetching it where this device does not have it yet.
+    #[command(
+        after_help = "Example:\n  cartera-device --home ~/phone fetch opportunity 0191d8e2-7c52-7a9e-8a54-1f0a6b2c3d4e attachments --name plan.pdf -o plan.pdf"
+    )]
+    Fetch(Fetch),
     /// Deletes a record.
     #[command(
         after_help = "Example:\n  cartera-device --home ~/phone delete activity 0191d8e2-7c52-7a9e-8a54-1f0a6b2c3d4e"
@@ -132,6 +142,37 @@ pub struct Sync {
     /// per line.
     #[arg(long)]
     pub follow: bool,
+    /// Fetch the photos of all records too.
+    #[arg(long)]
+    pub photos: bool,
+}
+
+/// Arguments of `attach`.
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// The record.
+    #[command(flatten)]
+    pub record: One,
+    /// Which of its fields, for example `attachments`.
+    pub field: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// Arguments of `fetch`.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The record.
+    #[command(flatten)]
+    pub record: One,
+    /// Which of its fields, for example `attachments`.
+    pub field: String,
+    /// Which file, by its name or its hash, where the field has several.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where to write it.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// Arguments of `list`.

@@ -16,7 +16,7 @@ use super::{Done, Failure};
 use crate::device::{Device, DeviceError, Followed};
 use crate::host::{Host, Machine};
 use crate::message::say;
-use crate::storage::StorageError;
+use crate::storage::{BlobFolder, StorageError};
 use crate::transport::{Heard, HttpTransport, Listening, TransportError};
 
 /// How often it looks whether another command left something to send.
@@ -116,7 +116,12 @@ impl Follower<'_> {
     fn take(&mut self, event: Option<LiveEvent>) -> Done {
         let done = Device::open(&self.home, self.console.language(), Box::new(Machine)).and_then(|mut device| {
             let way = transport(&device, self.console)?;
-            device.follow(&way, event)
+            let followed = device.follow(&way, event)?;
+            match device.send_blobs(&BlobFolder::in_home(&self.home), &way) {
+                // A file that the server does not take waits for the next `sync`, which says so.
+                Err(error) if is_passing(&error) => Err(error),
+                _ => Ok(followed),
+            }
         });
         let problem = match done {
             Ok(followed) => {

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod attention;
+mod blob;
 mod console;
 mod edit;
 mod enrol;
@@ -86,11 +87,13 @@ fn execute(cli: Cli, console: &mut Console) -> Done {
     match cli.command {
         Command::Enrol(arguments) => enrol::run(&home, arguments, console),
         Command::Sync(arguments) if arguments.follow => follow::run(&home, console),
-        Command::Sync(_) => sync::run(&mut open()?, console),
+        Command::Sync(arguments) => sync::run(&mut open()?, &home, arguments, console),
         Command::List(arguments) => look::list(&*look()?, arguments, console),
         Command::Show(arguments) => look::show(&*look()?, &arguments, console),
         Command::Set(arguments) => edit::set(&mut open()?, &arguments, console),
         Command::New(arguments) => edit::new(&mut open()?, &arguments, console),
+        Command::Attach(arguments) => blob::attach(&mut open()?, &home, &arguments, console),
+        Command::Fetch(arguments) => blob::fetch(&open()?, &home, &arguments, console),
         Command::Delete(arguments) => edit::delete(&mut open()?, &arguments, console),
         Command::Search(arguments) => look::search(&*look()?, &arguments, console),
         Command::Outbox => outbox::run(&*look()?, console),

@@ -1,12 +1,23 @@
 use std::path::Path;
 
-use super::Done;
+use serde::Serialize;
+
+use super::arguments::Sync;
 use super::console::Console;
-use crate::device::{Device, DeviceError, SyncReport, code};
+use super::{Done, blob};
+use crate::device::{BlobReport, Device, DeviceError, SyncReport, code};
 use crate::message::say;
 use crate::transport::{HttpTransport, ServerAddress};
 
-pub fn run(device: &mut Device, console: &mut Console) -> Done {
+/// What a sync did, with the files beside the records.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    report: SyncReport,
+    blobs: BlobReport,
+}
+
+pub fn run(device: &mut Device, home: &Path, arguments: Sync, console: &mut Console) -> Done {
     let transport = transport(device, console)?;
     let result = device.sync(&transport, &mut |progress| {
         console.progress(&say(
@@ -16,10 +27,19 @@ pub fn run(device: &mut Device, console: &mut Console) -> Done {
     });
     console.end_progress();
     let report = result?;
+    let blobs = blob::exchange(device, home, &transport, arguments.photos, console)?;
     if console.is_json() {
-        return console.document(&report);
+        return console.document(&Told { report, blobs });
     }
-    print(&report, console)
+    print(&report, console)?;
+    if blobs.sent + blobs.fetched > 0 {
+        let BlobReport { sent, fetched } = blobs;
+        console.say(&say(
+            format!("Ficheros: {sent} enviados, {fetched} recibidos."),
+            format!("Files: {sent} sent, {fetched} received."),
+        ))?;
+    }
+    Ok(())
 }
 
 /// The way to the server that the device was enrolled at.

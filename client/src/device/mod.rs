@@ -4,6 +4,7 @@
 //! checked with the model's rules, queued durably, and sent by [`Device::sync`].
 
 mod assignment;
+mod blob;
 mod change;
 mod edit;
 mod enrol;
@@ -28,6 +29,7 @@ use crate::host::Host;
 use crate::storage::{DeviceStore, Home, Identity, IndexPlan, StorageError, StoredModel};
 
 pub use assignment::{Action, Assignment};
+pub use blob::{BlobName, BlobReport, fetch as fetch_blob, hash_of};
 pub use edit::{Checks, Queued};
 pub use enrol::{NewDevice, enrol};
 pub use error::{DeviceError, field_problem};

@@ -1,8 +1,9 @@
-//! What a device keeps, in one SQLite file: the server's state of its records, the outbox laid over it, what needs
+//! What a device keeps, in one SQLite file and a folder of files beside it: the server's state of its records, the outbox laid over it, what needs
 //! attention, how far it has come, the model, and whose device it is.
 //!
 //! SQL is here and nowhere else in this crate; whoever seals the store changes this folder only.
 
+mod blobs;
 mod error;
 mod file;
 mod identity;
@@ -21,6 +22,7 @@ use sync_protocol::store::{ApplyError, BaseRecord, Batch, Saved, StoreOp, View, 
 use error::Attempt;
 use write::{Durability, Writing};
 
+pub use blobs::{BlobFiles, BlobFolder};
 pub use error::StorageError;
 pub use file::Home;
 pub use identity::Identity;

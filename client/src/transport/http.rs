@@ -68,10 +68,10 @@ fn is_this_machine(host: &str) -> bool {
 
 /// The transport over HTTP.
 pub struct HttpTransport {
-    agent: Agent,
+    pub(super) agent: Agent,
     server: ServerAddress,
     /// None until the device is enrolled.
-    token: Option<String>,
+    pub(super) token: Option<String>,
     language: &'static str,
     partial: RefCell<Partial>,
 }
@@ -126,6 +126,10 @@ impl HttpTransport {
             asking = asking.header("Authorization", format!("Bearer {token}"));
         }
         (url, asking)
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.server.base)
     }
 
     fn post<A: DeserializeOwned>(&self, path: &str, request: &impl serde::Serialize) -> Result<A, TransportError> {

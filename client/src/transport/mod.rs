@@ -2,6 +2,7 @@
 //!
 //! The device knows only the [`Transport`] trait; [`HttpTransport`] is the one that a person uses, tests bring their own.
 
+mod blob;
 pub mod body;
 mod chunk;
 mod error;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sync_protocol::id::{DeviceId, RecordId, TenantId};
 use sync_protocol::wire::{ChunkEntry, ExchangeRequest, ExchangeResponse, ManifestRequest, ManifestResponse, Report};
 
+pub use blob::{BlobTransport, Reached};
 pub use error::TransportError;
 pub use http::{HttpTransport, ServerAddress};
 pub use live::{Heard, Listening};

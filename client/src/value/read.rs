@@ -51,12 +51,12 @@ pub fn read(field: &Field, text: &str, around: &Surroundings) -> Reading {
     }
 }
 
-/// A file is written as the JSON that records hold.
+/// Files are attached by `attach`; their values are read as the JSON that records hold.
 fn file(text: &str) -> Reading {
     serde_json::from_str(text).map_err(|_| {
         Unreadable(say(
-            "Un fichero se escribe como JSON, con hash, name, size y type.",
-            "A file is written as JSON, with hash, name, size and type.",
+            "Un fichero se adjunta con: cartera-device attach ENTIDAD ID CAMPO FICHERO.",
+            "A file is attached with: cartera-device attach ENTITY ID FIELD FILE.",
         ))
     })
 }

@@ -1,0 +1,211 @@
+//! Files that records name, from device to device over the real server: cut, killed, offline, and kept from whom they
+//! do not concern.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use cartera_tests::{Company, Device, Server};
+use serde_json::{Value, json};
+
+/// Bytes that compress badly and look like nothing; the same for the same seed (xorshift).
+fn bytes(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// A file in a folder that goes with the server's.
+fn file(server: &Server, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = server.data().with_file_name(name);
+    std::fs::write(&path, bytes).expect("the folder takes files");
+    path
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("temporary folders have plain names")
+}
+
+/// A line that breaks behind so many bytes from the device, each time it is used.
+fn breaking_line(server: std::net::SocketAddr, after: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    // Ends with the test's process.
+    thread::spawn(move || {
+        for device in listener.incoming() {
+            let mut device = device.expect("a connection");
+            let Ok(mut upstream) = TcpStream::connect(server) else { continue };
+            let mut back = (upstream.try_clone().expect("a handle"), device.try_clone().expect("a handle"));
+            thread::spawn(move || {
+                drop(std::io::copy(&mut back.0, &mut back.1));
+                drop(back.1.shutdown(Shutdown::Both));
+            });
+            let after = after.clone();
+            thread::spawn(move || {
+                let mut left = after.load(Ordering::SeqCst);
+                let mut buffer = [0; 4096];
+                while let Ok(count) = device.read(&mut buffer) {
+                    let count = count.min(left);
+                    if count == 0 || upstream.write_all(&buffer[..count]).is_err() {
+                        break;
+                    }
+                    left -= count;
+                }
+                drop(upstream.shutdown(Shutdown::Both));
+                drop(device.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_file_that_is_attached_offline_reaches_a_colleague_over_a_line_that_keeps_breaking() {
+    let server = Server::start();
+    let _company = Company::found(&server);
+    let after = Arc::new(AtomicUsize::new(usize::MAX));
+    let ana = Device::enrol(&breaking_line(server.address(), after.clone()), Company::ANA);
+    let berta = server.device(Company::BERTA);
+    let _ = ana.run(&["sync"]).ok();
+    let made = ana.run(&["new", "account", "name=Conservas Ana"]).ok();
+    let account = made["id"].as_str().expect("an id").to_owned();
+    let plan = bytes(7, 900_000);
+    let path = file(&server, "plano del muelle.pdf", &plan);
+    let attached = ana.run(&["attach", "account", &account, "attachments", text(&path)]).ok();
+    assert_eq!((&attached["blob"]["type"], &attached["blob"]["size"]), (&json!("application/pdf"), &json!(900_000)));
+
+    // The change itself fits through; the file does not, and gets a little further each time.
+    after.store(150_000, Ordering::SeqCst);
+    let mut syncs = 0;
+    while ana.run(&["sync"]).code != 0 {
+        syncs += 1;
+        assert!(syncs < 20, "the file does not get through");
+        if syncs == 1 {
+            let _ = berta.run(&["sync"]).ok();
+            let here = berta.run(&["fetch", "account", &account, "attachments", "-o", text(&path)]).problem();
+            assert_eq!(here.code, "blob-pending", "{here:?}");
+        }
+    }
+    let _ = berta.run(&["sync"]).ok();
+    let copy = server.data().with_file_name("copy.pdf");
+    let fetched = berta.run(&["fetch", "account", &account, "attachments", "-o", text(&copy)]).ok();
+    assert_eq!(fetched["fetched"], true, "{fetched}");
+    assert!(std::fs::read(&copy).expect("the copy is there") == plan, "the bytes are the same");
+
+    let sara = server.device(Company::SARA);
+    let _ = sara.run(&["sync"]).ok();
+    let hash = attached["blob"]["hash"].as_str().expect("a hash");
+    let foreign = server.person(Company::SARA).get(&format!("/sync/v1/blob/{hash}")).problem();
+    assert_eq!((foreign.status, foreign.code.as_str()), (404, "not-found"), "she may not even know");
+}
+
+#[test]
+fn a_server_that_is_killed_in_mid_upload_goes_on_and_shows_nothing_half() {
+    let mut server = Server::start();
+    let company = Company::found(&server);
+    let phone = server.phone(Company::ANA);
+    let content = bytes(11, 3_000_000);
+    let path = file(&server, "video.mp4", &content);
+    let device = server.device(Company::ANA);
+    let _ = device.run(&["sync"]).ok();
+    let account = company.open_account.clone();
+    let mine = device.run(&["new", "account", "name=Propia"]).ok()["id"].as_str().expect("an id").to_owned();
+    let attached = device.run(&["attach", "account", &mine, "attachments", text(&path)]).ok();
+    let hash = attached["blob"]["hash"].as_str().expect("a hash").to_owned();
+    assert_ne!(account, mine);
+
+    let head = |offset: usize| {
+        format!(
+            "PUT /sync/v1/blob/{hash} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nupload-offset: {offset}\r\n\
+             upload-length: {}\r\ncontent-length: {}\r\n\r\n",
+            phone.token,
+            content.len(),
+            content.len() - offset
+        )
+    };
+    let mut offset = 0;
+    for round in 1..=4 {
+        let mut connection = TcpStream::connect(server.address()).expect("the server runs");
+        connection.write_all(head(offset).as_bytes()).expect("the head is taken");
+        connection.write_all(&content[offset..round * 700_000]).expect("the bytes are taken");
+        // What has reached the part's file is what a kill cannot take back: wait for some of this round's bytes.
+        while part_bytes(&server) <= offset as u64 {
+            thread::yield_now();
+        }
+        server.kill();
+        let kept = part_bytes(&server);
+        server.restart();
+        let seen = reached(&server, &phone.token, &hash);
+        assert_eq!(seen, Some(kept), "what came before the kill counts, and no more");
+        offset = usize::try_from(kept).expect("small");
+        assert!(offset <= round * 700_000);
+        let person = server.person(Company::ANA);
+        assert_eq!(person.get(&format!("/sync/v1/blob/{hash}")).status, 404, "nothing half is seen");
+    }
+    let mut connection = TcpStream::connect(server.address()).expect("the server runs");
+    connection.write_all(head(offset).as_bytes()).expect("the head is taken");
+    connection.write_all(&content[offset..]).expect("the bytes are taken");
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 201", "whole, with the right hash");
+
+    // The other device of hers finds that the bytes are here as soon as its record names them, and sends none.
+    let synced = device.run(&["sync"]).ok();
+    assert_eq!(synced["blobs"]["sent"], 1, "{synced}");
+    let received = server.person(cartera_tests::ADMIN).get("/metrics").body;
+    let line = received.lines().find(|line| line.starts_with("cartera_blob_received_bytes_total"));
+    let count: usize =
+        line.and_then(|line| line.rsplit(' ').next()).and_then(|count| count.parse().ok()).expect("a count");
+    assert!(count <= content.len(), "since the last start: {count}");
+}
+
+/// How many bytes lie in the one part that there is.
+fn part_bytes(server: &Server) -> u64 {
+    let parts = std::fs::read_dir(server.data().join("blobs/parts")).expect("the folder is there");
+    parts.filter_map(|part| part.ok()?.metadata().ok()).map(|part| part.len()).sum()
+}
+
+/// What the server says by `HEAD`.
+fn reached(server: &Server, token: &str, hash: &str) -> Option<u64> {
+    let mut connection = TcpStream::connect(server.address()).expect("the server runs");
+    let head = format!(
+        "HEAD /sync/v1/blob/{hash} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).expect("the head is taken");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer");
+    let line = answer.lines().find_map(|line| line.strip_prefix("upload-offset: "))?;
+    line.trim().parse().ok()
+}
+
+#[test]
+fn photos_travel_with_a_sync_that_is_asked_for_them_and_files_that_are_none_are_refused_at_once() {
+    let server = Server::start();
+    let _company = Company::found(&server);
+    let (ana, berta) = (server.device(Company::ANA), server.device(Company::BERTA));
+    let _ = ana.run(&["sync"]).ok();
+    let contact = ana.run(&["new", "contact", "name=José Núñez"]).ok()["id"].as_str().expect("an id").to_owned();
+    let page = file(&server, "jose.html", b"<script>alert(1)</script>");
+    let refused = ana.run(&["attach", "contact", &contact, "photo", text(&page)]).problem();
+    assert_eq!((refused.code.as_str(), refused.fields[0].code.as_str()), ("invalid", "file-type"), "{refused:?}");
+    let picture = file(&server, "jose.jpg", &bytes(3, 5_000));
+    let _ = ana.run(&["attach", "contact", &contact, "photo", text(&picture)]).ok();
+    let told = ana.run(&["sync"]).ok();
+    assert_eq!((&told["in_step"], &told["blobs"]["sent"]), (&json!(true), &json!(1)), "{told}");
+
+    let told = berta.run(&["sync", "--photos"]).ok();
+    assert_eq!(told["blobs"]["fetched"], 1, "{told}");
+    drop(server);
+    let copy = berta.home().join("copy.jpg");
+    let here: Value = berta.run(&["fetch", "contact", &contact, "photo", "-o", text(&copy)]).ok();
+    assert_eq!(here["fetched"], false, "without a server: {here}");
+    assert!(std::fs::read(&copy).expect("the copy is there") == bytes(3, 5_000));
+}
