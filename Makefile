@@ -1,12 +1,12 @@
 # `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench fuzz wasm
+.PHONY: help setup demo test soak check bench fuzz s3 wasm
 
 # rustup's folder, for a shell that was opened before rustup was installed.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## look for what building needs; name what is missing and the command that installs it
 	@scripts/setup
@@ -32,6 +32,9 @@ bench: setup ## measure the server, release build, as ratios beside a bare SQLit
 
 fuzz: setup ## feed every parser of bytes from outside with what it does not expect, FUZZ_SECONDS (60) each; needs nightly
 	@scripts/fuzz
+
+s3: setup ## keep files in a bucket: the tests that need a server which speaks S3, which is versitygw here
+	@scripts/s3
 
 wasm: setup ## build what also runs in a browser, for wasm32-unknown-unknown
 	@scripts/verify wasm

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use cartera_tests::{Company, Device, Server};
+use cartera_tests::{Company, Device, Phone, Server};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sync_protocol::wire::BlobHash;
 
 /// Bytes that compress badly and look like nothing; the same for the same seed (xorshift).
 fn bytes(seed: u64, count: usize) -> Vec<u8> {
@@ -208,4 +210,134 @@ fn photos_travel_with_a_sync_that_is_asked_for_them_and_files_that_are_none_are_
     let here: Value = berta.run(&["fetch", "contact", &contact, "photo", "-o", text(&copy)]).ok();
     assert_eq!(here["fetched"], false, "without a server: {here}");
     assert!(std::fs::read(&copy).expect("the copy is there") == bytes(3, 5_000));
+}
+
+/// An answer about a blob: its status, its headers in lower case, its bytes.
+struct Blob {
+    status: u16,
+    headers: String,
+    bytes: Vec<u8>,
+}
+
+impl Blob {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    fn code(&self) -> String {
+        let problem: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        problem["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Asks as that phone, with exactly these headers and bytes.
+fn ask(server: &Server, phone: &Phone, method: &str, hash: &str, headers: &str, body: &[u8]) -> Blob {
+    let mut connection = TcpStream::connect(server.address()).expect("the server runs");
+    let head = format!(
+        "{method} /sync/v1/blob/{hash} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+         content-length: {}\r\n{headers}\r\n",
+        phone.token,
+        body.len()
+    );
+    connection.write_all(&[head.as_bytes(), body].concat()).expect("the request is taken");
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).expect("an answer");
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    let headers = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let status = headers.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Blob { status, headers, bytes: answer.split_off(end + 4) }
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    BlobHash(Sha256::digest(bytes).into()).to_string()
+}
+
+fn named(bytes: &[u8], name: &str, media_type: &str) -> Value {
+    json!({"hash": hash_of(bytes), "name": name, "size": bytes.len(), "type": media_type})
+}
+
+#[test]
+fn bytes_that_are_others_than_their_name_says_are_refused_and_nothing_of_them_stays() {
+    let server = Server::start();
+    let _company = Company::found(&server);
+    let phone = server.phone(Company::ANA);
+    let plan = bytes(5, 40_000);
+    let hash = hash_of(&plan);
+    let fields = json!({"name": "Propia", "attachments": [named(&plan, "plan.pdf", "application/pdf")]});
+    let _ = server.person(Company::ANA).create("account", &fields);
+    let mut damaged = plan.clone();
+    damaged[39_999] ^= 1;
+    let refused = ask(&server, &phone, "PUT", &hash, "upload-length: 40000\r\n", &damaged);
+    assert_eq!((refused.status, refused.code().as_str()), (422, "blob-hash"));
+    assert_eq!(part_bytes(&server), 0);
+    let whole = std::fs::read_dir(server.data().join("blobs/whole")).expect("the folder is there");
+    assert_eq!(whole.count(), 0, "nothing of it is stored");
+    assert_eq!(ask(&server, &phone, "GET", &hash, "", b"").code(), "blob-pending");
+    let goes_on = ask(&server, &phone, "PUT", &hash, "upload-length: 40000\r\nupload-offset: 39999\r\n", b"x");
+    assert_eq!((goes_on.status, goes_on.header("upload-offset")), (409, Some("0")), "it begins at its first byte");
+    let sent = ask(&server, &phone, "PUT", &hash, "upload-length: 40000\r\n", &plan);
+    assert_eq!(sent.status, 201, "{}", sent.headers);
+
+    // What is here now is fetched whole or in part, and nobody's browser runs it.
+    let whole = ask(&server, &phone, "GET", &hash, "", b"");
+    assert!(whole.status == 200 && whole.bytes == plan);
+    assert_eq!(whole.header("content-type"), Some("application/pdf"));
+    assert_eq!(whole.header("content-disposition"), Some("attachment; filename=\"plan.pdf\""));
+    assert_eq!(whole.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(whole.header("content-security-policy"), Some("sandbox; default-src 'none'"));
+    let part = ask(&server, &phone, "GET", &hash, "range: bytes=1000-1999\r\naccept-encoding: gzip, zstd\r\n", b"");
+    assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 1000-1999/40000")));
+    assert!(part.bytes == plan[1_000..2_000]);
+    assert_eq!(ask(&server, &phone, "GET", &hash, "range: bytes=40000-\r\n", b"").status, 416);
+}
+
+#[test]
+fn a_file_that_a_field_names_is_for_those_who_see_the_field() {
+    let server = Server::start();
+    let company = Company::found(&server);
+    let contract = b"what only managers see";
+    let hash = hash_of(contract);
+    let ana = server.phone(Company::ANA);
+    let fields = json!({"name": "Propia", "attachments": [named(contract, "contrato.txt", "text/plain")]});
+    let account = server.person(Company::ANA).create("account", &fields);
+    let sent = ask(&server, &ana, "PUT", &hash, &format!("upload-length: {}\r\n", contract.len()), contract);
+    assert_eq!(sent.status, 201, "{}", sent.headers);
+    assert_eq!(ask(&server, &ana, "GET", &hash, "", b"").bytes, contract);
+
+    let yaml = "entity: account\nfields:\n  attachments: {level: 1}\n";
+    let _ = company.admin.post("/api/v1/model/layers", &json!({"name": "discreet", "yaml": yaml})).ok();
+    let marta = server.phone(Company::MARTA);
+    assert_eq!(ask(&server, &marta, "GET", &hash, "", b"").bytes, contract, "managers see fields of level 1");
+    let refused = ask(&server, &ana, "GET", &hash, "", b"");
+    assert_eq!((refused.status, refused.code().as_str()), (404, "not-found"), "who sees the record, but not the field");
+    let _ = company.admin.delete(&format!("/api/v1/account/{account}"));
+    assert_eq!(ask(&server, &marta, "GET", &hash, "", b"").status, 404, "with its record it is gone");
+}
+
+#[test]
+fn the_photo_of_an_imported_card_arrives_on_a_phone() {
+    let server = Server::start();
+    let company = Company::found(&server);
+    // What begins as a JPEG does, in base64, on lines as address books fold them.
+    let encoded = format!("/9j/{}", "AbCd0123".repeat(600));
+    let folded: Vec<&str> =
+        encoded.as_bytes().chunks(70).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
+    let card = format!(
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Núñez;José;;;\r\nFN:José Núñez\r\nPHOTO;ENCODING=b;TYPE=JPEG:{}\r\nEND:VCARD\r\n",
+        folded.join("\r\n ")
+    );
+    let import = company.admin.post("/api/v1/imports", &json!({"entity": "contact", "file_name": "agenda.vcf"})).ok();
+    let import = format!("/api/v1/imports/{}", import["id"].as_str().expect("an id"));
+    let sent = company.admin.put_file(&format!("{import}/file"), card.as_bytes());
+    assert!(sent.status < 300, "{sent:?}");
+    cartera_tests::wait_until("the import ends", || company.admin.get(&import).ok()["state"] == "done");
+
+    let phone = server.device(cartera_tests::ADMIN);
+    let told = phone.run(&["sync", "--photos"]).ok();
+    assert_eq!(told["blobs"]["fetched"], 1, "{told}");
+    let contact = phone.run(&["list", "contact"]).ok()["records"][0]["id"].as_str().expect("an id").to_owned();
+    let copy = phone.home().join("copy.jpg");
+    let _ = phone.run(&["fetch", "contact", &contact, "photo", "-o", text(&copy)]).ok();
+    let photo = std::fs::read(&copy).expect("the copy is there");
+    assert!(photo.starts_with(&[0xff, 0xd8, 0xff]) && photo.len() == 3 + 600 * 6, "{} bytes", photo.len());
 }

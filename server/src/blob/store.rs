@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
@@ -22,6 +23,8 @@ use crate::platform::config;
 const CHUNK_BYTES: usize = 8 << 20;
 /// Chunks that may be on their way at once.
 const CHUNKS_UNDER_WAY: usize = 2;
+/// How long a removal may take: whoever writes records waits for it.
+const REMOVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,9 @@ pub enum StoreError {
     /// It has no such blob.
     #[error("the blob {0} is not in the store")]
     Missing(BlobHash),
+    /// The store did not say in time whether it removed it.
+    #[error("the store of blobs did not answer in time whether it removed the blob {0}")]
+    Silent(BlobHash),
     /// It could not be read or written.
     #[error("could not {attempt} the blob {hash}")]
     Failed {
@@ -156,11 +162,12 @@ impl BlobStore {
     /// Removes a blob; one that is not there is no error.
     ///
     /// # Errors
-    /// [`StoreError::Failed`].
+    /// [`StoreError::Failed`]; [`StoreError::Silent`] where it may yet go.
     pub async fn remove(&self, hash: BlobHash) -> Result<(), StoreError> {
-        match self.objects.delete(&self.key(hash)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(StoreError::Failed { attempt: "remove", hash, source }),
+        match tokio::time::timeout(REMOVED_WITHIN, self.objects.delete(&self.key(hash))).await {
+            Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => Ok(()),
+            Ok(Err(source)) => Err(StoreError::Failed { attempt: "remove", hash, source }),
+            Err(_) => Err(StoreError::Silent(hash)),
         }
     }
 
@@ -196,13 +203,24 @@ async fn read_chunk(file: &mut tokio::fs::File) -> io::Result<Bytes> {
 fn bucket_of(bucket: &str, config: &config::Blob) -> anyhow::Result<Arc<dyn ObjectStore>> {
     // The client of the bucket takes whichever provider of TLS the process has; ours is the same as for listening.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // A long file over a slow line is no failure; silence is. Nobody waits minutes for an answer to a request.
+    let patience =
+        object_store::ClientOptions::new().with_timeout_disabled().with_read_timeout(Duration::from_secs(30));
+    let retry =
+        object_store::RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(20), ..Default::default() };
     // Credentials come from where every tool for S3 takes them: AWS_* variables, or the machine's own identity.
-    let mut builder = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let mut builder = object_store::aws::AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_client_options(patience)
+        .with_retry(retry);
     if let Some(region) = &config.s3_region {
         builder = builder.with_region(region);
     }
     if let Some(endpoint) = &config.s3_endpoint {
-        builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        builder = builder.with_endpoint(endpoint);
+    }
+    if config.s3_endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        builder = builder.with_allow_http(true);
     }
     Ok(Arc::new(builder.build().context("could not use the bucket of blob.s3_bucket")?))
 }

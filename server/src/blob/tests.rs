@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 use sync_protocol::wire::BlobHash;
 use tower::ServiceExt;
 
+#[cfg(feature = "s3")]
+mod bucket;
+
 use super::{Swept, sweep};
 use crate::platform::auth::Sessions;
 use crate::record::fixture::{NOW_MS, World};
