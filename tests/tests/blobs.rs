@@ -72,7 +72,7 @@ fn breaking_line(server: std::net::SocketAddr, after: Arc<AtomicUsize>) -> Strin
 #[test]
 fn a_file_that_is_attached_offline_reaches_a_colleague_over_a_line_that_keeps_breaking() {
     let server = Server::start();
-    let _company = Company::found(&server);
+    let company = Company::found(&server);
     let after = Arc::new(AtomicUsize::new(usize::MAX));
     let ana = Device::enrol(&breaking_line(server.address(), after.clone()), Company::ANA);
     let berta = server.device(Company::BERTA);
@@ -107,6 +107,19 @@ fn a_file_that_is_attached_offline_reaches_a_colleague_over_a_line_that_keeps_br
     let hash = attached["blob"]["hash"].as_str().expect("a hash");
     let foreign = server.person(Company::SARA).get(&format!("/sync/v1/blob/{hash}")).problem();
     assert_eq!((foreign.status, foreign.code.as_str()), (404, "not-found"), "she may not even know");
+
+    // The account becomes hers: whoever loses it loses its file too, the one who attached it as well.
+    after.store(usize::MAX, Ordering::SeqCst);
+    let owner = server.person(Company::SARA).user;
+    let place = json!({"owner": owner, "team": company.sevilla, "territory": company.sur});
+    company.admin.set("account", &account, &place);
+    for device in [&ana, &berta] {
+        let _ = device.run(&["sync"]).ok();
+        let left = std::fs::read_dir(device.home().join("blobs")).expect("the folder is there").flatten();
+        assert_eq!(left.map(|entry| entry.file_name()).collect::<Vec<_>>(), Vec::<std::ffi::OsString>::new());
+    }
+    let _ = sara.run(&["sync"]).ok();
+    let _ = sara.run(&["fetch", "account", &account, "attachments", "-o", text(&copy)]).ok();
 }
 
 #[test]

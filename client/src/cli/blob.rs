@@ -45,7 +45,7 @@ pub fn fetch(device: &Device, home: &Path, arguments: &Fetch, console: &mut Cons
     ))
 }
 
-/// Sends the files that wait, and with `photos` fetches those that are missing here.
+/// Sends the files that wait, removes those whose records have left, and with `photos` fetches those that are missing.
 pub fn exchange(
     device: &Device,
     home: &Path,
@@ -54,6 +54,8 @@ pub fn exchange(
     console: &Console,
 ) -> Result<BlobReport, DeviceError> {
     let blobs = BlobFolder::in_home(home);
+    // First what must not stay, whatever becomes of the rest.
+    device.drop_blobs(&blobs)?;
     let mut report = device.send_blobs(&blobs, transport)?;
     if !photos {
         return Ok(report);

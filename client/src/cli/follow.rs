@@ -117,7 +117,11 @@ impl Follower<'_> {
         let done = Device::open(&self.home, self.console.language(), Box::new(Machine)).and_then(|mut device| {
             let way = transport(&device, self.console)?;
             let followed = device.follow(&way, event)?;
-            match device.send_blobs(&BlobFolder::in_home(&self.home), &way) {
+            let blobs = BlobFolder::in_home(&self.home);
+            if followed.report.received > 0 {
+                device.drop_blobs(&blobs)?;
+            }
+            match device.send_blobs(&blobs, &way) {
                 // A file that the server does not take waits for the next `sync`, which says so.
                 Err(error) if is_passing(&error) => Err(error),
                 _ => Ok(followed),

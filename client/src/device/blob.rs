@@ -1,5 +1,6 @@
 //! Files that records name: attached without a network, sent after the outbox, fetched when they are wanted.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -120,10 +121,33 @@ impl Device {
     /// # Errors
     /// When the device has no model, or the storage fails.
     pub fn photos(&self) -> Result<Vec<BlobName>, DeviceError> {
+        self.named(|kind| matches!(kind, FieldKind::Blob { accept: Accept::Images, .. }))
+    }
+
+    /// Removes the files that no record here names any more: a record that has left takes its files along. What is still
+    /// to be sent stays.
+    ///
+    /// # Errors
+    /// When the device has no model, or the storage fails.
+    pub fn drop_blobs(&self, blobs: &dyn BlobFiles) -> Result<(), DeviceError> {
+        let kept = blobs.kept()?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let named = self.named(|kind| matches!(kind, FieldKind::Blob { .. } | FieldKind::Blobs { .. }))?;
+        let named: BTreeSet<BlobHash> = named.iter().filter_map(|blob| blob.hash.parse().ok()).collect();
+        for hash in kept.into_iter().filter(|hash| !named.contains(hash)) {
+            blobs.remove(hash)?;
+        }
+        Ok(())
+    }
+
+    /// What fields of such a kind name, on all records here.
+    fn named(&self, is_wanted: impl Fn(&FieldKind) -> bool) -> Result<Vec<BlobName>, DeviceError> {
         let mut found = Vec::new();
         for entity in self.model()?.clone().entities.values() {
-            let is_photo = |field: &&Field| matches!(field.kind, FieldKind::Blob { accept: Accept::Images, .. });
-            let fields: Vec<&str> = entity.fields.values().filter(is_photo).map(|field| field.name.as_str()).collect();
+            let fields = entity.fields.values().filter(|field| is_wanted(&field.kind));
+            let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
             if fields.is_empty() {
                 continue;
             }

@@ -48,6 +48,18 @@ pub trait BlobFiles {
     /// # Errors
     /// When the storage fails.
     fn complete(&self, hash: BlobHash) -> Result<bool, StorageError>;
+
+    /// Those of which anything is here and that need not be sent, sorted.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn kept(&self) -> Result<Vec<BlobHash>, StorageError>;
+
+    /// Removes one, whole or in part.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn remove(&self, hash: BlobHash) -> Result<(), StorageError>;
 }
 
 /// The folder `blobs` in a device's home.
@@ -79,6 +91,23 @@ impl BlobFolder {
         self.path.join(format!("{hash}.part"))
     }
 
+    /// The blobs of the files whose names are a hash and one of these endings.
+    fn named_with(&self, endings: &[&str]) -> Result<Vec<BlobHash>, StorageError> {
+        let failed = self.failed();
+        let entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(&failed)?.file_name();
+            let stems = endings.iter().filter_map(|ending| name.to_str()?.strip_suffix(ending));
+            found.extend(stems.filter_map(|stem| stem.parse::<BlobHash>().ok()));
+        }
+        Ok(found)
+    }
+
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
@@ -103,19 +132,7 @@ impl BlobFiles for BlobFolder {
     }
 
     fn outgoing(&self) -> Result<Vec<BlobHash>, StorageError> {
-        let failed = self.failed();
-        let entries = match fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(&failed)?.file_name();
-            let hash =
-                name.to_str().and_then(|name| name.strip_suffix(".out")).and_then(|hash| hash.parse::<BlobHash>().ok());
-            found.extend(hash);
-        }
+        let mut found = self.named_with(&[".out"])?;
         found.sort_unstable();
         Ok(found)
     }
@@ -154,6 +171,25 @@ impl BlobFiles for BlobFolder {
         kept.and_then(|()| self.sync_folder()).map_err(&failed)?;
         Ok(true)
     }
+
+    fn kept(&self) -> Result<Vec<BlobHash>, StorageError> {
+        let outgoing = self.outgoing()?;
+        let mut found = self.named_with(&["", ".part"])?;
+        found.retain(|hash| outgoing.binary_search(hash).is_err());
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn remove(&self, hash: BlobHash) -> Result<(), StorageError> {
+        for path in [self.whole(hash), self.coming(hash)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.failed()(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Copies all bytes; their hash and how many they were.
@@ -178,18 +214,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_outgoing_until_it_was_sent_and_whole_for_ever() {
+    fn what_is_kept_is_outgoing_until_it_was_sent_and_whole_until_it_is_removed() {
         let home = tempfile::tempdir().expect("a folder");
         let blobs = BlobFolder::in_home(home.path());
         assert_eq!(blobs.outgoing().expect("nothing is no error"), []);
         let (hash, size) = blobs.keep(&mut b"plan".as_slice()).expect("is kept");
         assert_eq!((size, blobs.outgoing().expect("is listed")), (4, vec![hash]));
+        assert_eq!(blobs.kept().expect("is listed"), [], "what is still to be sent is not up for removal");
         blobs.sent(hash).expect("is noted");
+        assert_eq!(blobs.kept().expect("is listed"), [hash]);
         assert_eq!(blobs.outgoing().expect("is listed"), []);
         let mut text = String::new();
         let mut file = blobs.open(hash).expect("opens").expect("is there");
         file.read_to_string(&mut text).expect("is read");
         assert_eq!(text, "plan");
+        blobs.remove(hash).expect("is removed");
+        assert!(blobs.open(hash).expect("is no error").is_none() && blobs.kept().expect("is listed").is_empty());
     }
 
     #[test]
