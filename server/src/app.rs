@@ -25,6 +25,7 @@ use crate::record::write::{Commit, Writer};
 use crate::snapshot::{self, Chunks};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
+use crate::wake::{self, Wakes};
 use crate::{device, exchange, export, import, model, moves, openapi, record, user};
 
 /// Handle to the running server; cheap to clone.
@@ -42,6 +43,7 @@ struct Inner {
     first_syncs: FirstSyncs,
     writer: Writer,
     moves: Moves,
+    wakes: Wakes,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -79,6 +81,7 @@ impl App {
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
         let moves = Moves::start(db.clone(), live.clone(), writer.clone(), &config.moves, metrics.clone());
+        let wakes = Wakes::start(&config.wake, &db, &live, &live_feed, &clock, &entropy, &metrics).await?;
         let inner = Inner {
             config,
             db,
@@ -88,6 +91,7 @@ impl App {
             first_syncs,
             writer,
             moves,
+            wakes,
             tenant,
             clock,
             entropy,
@@ -128,6 +132,12 @@ impl App {
     #[must_use]
     pub fn moves(&self) -> &Moves {
         &self.inner.moves
+    }
+
+    /// Devices that are not connected, and are woken.
+    #[must_use]
+    pub fn wakes(&self) -> &Wakes {
+        &self.inner.wakes
     }
 
     /// Whose data this is.
@@ -206,6 +216,7 @@ impl App {
     pub async fn close(&self) {
         self.live_feed().close();
         self.moves().close();
+        self.wakes().close();
         self.inner.db.close().await;
     }
 }
@@ -236,6 +247,7 @@ fn routes() -> Router<App> {
         .merge(device::routes())
         .merge(model::routes::routes())
         .merge(moves::routes())
+        .merge(wake::routes())
         .merge(openapi::routes::routes())
         .merge(record::routes::routes())
 }

@@ -21,3 +21,4 @@ pub mod serve;
 pub mod snapshot;
 pub mod tenant;
 pub mod user;
+pub mod wake;

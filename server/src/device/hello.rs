@@ -28,11 +28,14 @@ pub(super) async fn hello(
     let model = caller.rights.view.model.hash.clone();
     let has_another = request.model.is_some_and(|held| held != model);
     let orders = has_another.then(|| Order::Upgrade { model: model.clone() });
+    let mut capabilities = ["live", "live-wait", "report"].map(str::to_owned).to_vec();
+    capabilities.extend(app.wakes().key().map(|_| "wake".to_owned()));
     Ok(Json(HelloAnswer {
         protocols: vec![PROTOCOL_VERSION],
         server: env!("CARGO_PKG_VERSION").into(),
         model,
-        capabilities: ["live", "live-wait", "report"].map(str::to_owned).to_vec(),
+        capabilities,
+        wake_key: app.wakes().key().map(str::to_owned),
         limits: Limits {
             mutations: MAX_MUTATIONS_PER_EXCHANGE as u64,
             body_bytes: app.config().limits.body_bytes as u64,

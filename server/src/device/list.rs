@@ -32,9 +32,21 @@ pub struct ListedDevice {
     seen_at_ms: i64,
     /// Its session has neither ended nor been revoked.
     active: bool,
+    /// It can be woken while it is not connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wake: Option<ListedWake>,
     /// How it stands, as it last said.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<LastReport>,
+}
+
+/// The push subscription of a device.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ListedWake {
+    subscribed_at_ms: i64,
+    /// When its push service last took a wake-up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    woken_at_ms: Option<i64>,
 }
 
 /// What a device last said of itself; times are ages at that moment.
@@ -48,7 +60,38 @@ pub struct LastReport {
     said: Report,
 }
 
-type Row = (Uuid, Uuid, String, String, i64, i64, bool, Option<i64>, Option<SqlJson<Report>>);
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    user: Uuid,
+    name: String,
+    platform: String,
+    enrolled_ms: i64,
+    seen_ms: i64,
+    active: bool,
+    received_ms: Option<i64>,
+    body: Option<SqlJson<Report>>,
+    subscribed_ms: Option<i64>,
+    woken_ms: Option<i64>,
+}
+
+impl From<Row> for ListedDevice {
+    fn from(row: Row) -> Self {
+        let wake = row.subscribed_ms.map(|at_ms| ListedWake { subscribed_at_ms: at_ms, woken_at_ms: row.woken_ms });
+        let report = row.received_ms.zip(row.body);
+        Self {
+            id: DeviceId(row.id),
+            user: RecordId(row.user),
+            name: row.name,
+            platform: row.platform,
+            enrolled_at_ms: row.enrolled_ms,
+            seen_at_ms: row.seen_ms,
+            active: row.active,
+            wake,
+            report: report.map(|(received_at_ms, said)| LastReport { received_at_ms, said: said.0 }),
+        }
+    }
+}
 
 /// The caller's devices; everybody's for administrators.
 #[utoipa::path(
@@ -60,28 +103,10 @@ type Row = (Uuid, Uuid, String, String, i64, i64, bool, Option<i64>, Option<SqlJ
 )]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Devices>, ApiError> {
     let only = if caller.is_admin() { None } else { Some(caller.user.0) };
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT d.id, d.user, d.name, d.platform, d.enrolled_ms,
-                max(d.seen_ms, coalesce(max(s.used_ms), 0)) AS seen_ms, coalesce(max(s.expires_ms), 0) > $2,
-                r.received_ms, r.body
-         FROM device d LEFT JOIN session s ON s.device = d.num LEFT JOIN device_report r ON r.device = d.num
-         WHERE $1 IS NULL OR d.user = $1
-         GROUP BY d.num, d.id, d.user, d.name, d.platform, d.enrolled_ms, d.seen_ms, r.received_ms, r.body
-         ORDER BY seen_ms DESC, d.num",
-    )
-    .bind(only)
-    .bind(app.clock().now_ms())
-    .fetch_all(app.db().readers())
-    .await?;
-    let listed = |(id, user, name, platform, enrolled_at_ms, seen_at_ms, active, received, said): Row| ListedDevice {
-        id: DeviceId(id),
-        user: RecordId(user),
-        name,
-        platform,
-        enrolled_at_ms,
-        seen_at_ms,
-        active,
-        report: received.zip(said).map(|(received_at_ms, said)| LastReport { received_at_ms, said: said.0 }),
-    };
-    Ok(Json(Devices { devices: rows.into_iter().map(listed).collect() }))
+    let rows: Vec<Row> = sqlx::query_as(include_str!("sql/list.sql"))
+        .bind(only)
+        .bind(app.clock().now_ms())
+        .fetch_all(app.db().readers())
+        .await?;
+    Ok(Json(Devices { devices: rows.into_iter().map(ListedDevice::from).collect() }))
 }

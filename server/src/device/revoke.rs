@@ -33,5 +33,6 @@ pub(super) async fn revoke(
     let num = num.ok_or_else(|| ApiError::new(NOT_FOUND).detail(format!("You have no device {id}.")))?;
     app.auth().sessions.end_of_device(app.db(), CallerDevice { id, num }).await?;
     tracing::info!(user.id = %caller.user, device.id = %id, "a device was revoked");
+    app.wakes().order(num).await?;
     Ok(StatusCode::NO_CONTENT)
 }

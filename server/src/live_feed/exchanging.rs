@@ -26,6 +26,7 @@ impl Exchanging {
         self.is_over = true;
         self.feed.registry().end_exchange(self.device, Some((sealed, cursor)));
         self.feed.wake();
+        self.feed.note_left();
     }
 }
 
@@ -34,6 +35,7 @@ impl Drop for Exchanging {
         if !self.is_over {
             self.feed.registry().end_exchange(self.device, None);
             self.feed.wake();
+            self.feed.note_left();
         }
     }
 }

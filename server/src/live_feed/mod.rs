@@ -22,6 +22,7 @@ use sync_protocol::cursor::Cursor;
 use tokio::sync::Notify;
 
 pub use exchanging::Exchanging;
+pub use registry::Presence;
 pub use routes::{Described, routes};
 
 use self::registry::{Newcomer, Registry};
@@ -45,6 +46,8 @@ struct Inner {
     registry: Mutex<Registry>,
     /// Somebody came, or stands elsewhere now.
     wake: Notify,
+    /// A device went, or has exchanged.
+    left: Notify,
 }
 
 impl LiveFeed {
@@ -59,7 +62,9 @@ impl LiveFeed {
         metrics: Metrics,
     ) -> Self {
         let registry = Registry::new(tenant.clone(), config, metrics);
-        let feed = Self { inner: Arc::new(Inner { registry: Mutex::new(registry), wake: Notify::new() }) };
+        let feed = Self {
+            inner: Arc::new(Inner { registry: Mutex::new(registry), wake: Notify::new(), left: Notify::new() }),
+        };
         tokio::spawn(task::end_with_sessions(feed.clone(), sessions.endings()));
         tokio::spawn(Task { feed: feed.clone(), db, live, epoch: tenant.epoch }.run());
         feed
@@ -68,6 +73,17 @@ impl LiveFeed {
     /// Notes that a device exchanges: until that has ended it is told nothing.
     pub fn exchanging(&self, device: i64) -> Exchanging {
         Exchanging::begin(self.clone(), device)
+    }
+
+    /// Where a device is.
+    #[must_use]
+    pub fn presence(&self, device: i64) -> Presence {
+        self.registry().presence(device)
+    }
+
+    /// Waits until a device went, or has exchanged; for one listener.
+    pub async fn left(&self) {
+        self.inner.left.notified().await;
     }
 
     /// Ends every stream and lets nobody in any more.
@@ -89,5 +105,9 @@ impl LiveFeed {
 
     fn wake(&self) {
         self.inner.wake.notify_one();
+    }
+
+    fn note_left(&self) {
+        self.inner.left.notify_one();
     }
 }

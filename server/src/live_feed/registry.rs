@@ -56,6 +56,17 @@ struct Device {
     /// More than one were under way: which came last is not known.
     is_muddled: bool,
     connection: Option<u64>,
+    /// Up to here it was told everything, as of its last exchange or its last connection.
+    seen: Sequence,
+}
+
+/// Where a device is, as far as this server knows since it started.
+#[derive(Clone, Copy, Debug)]
+pub struct Presence {
+    /// It is connected, or exchanges: it is told by that.
+    pub is_here: bool,
+    /// Up to here it was told everything; 0 is not known.
+    pub seen: Sequence,
 }
 
 /// A connected device.
@@ -113,6 +124,14 @@ impl Registry {
         self.is_closed
     }
 
+    pub(super) fn presence(&self, device: i64) -> Presence {
+        let known = self.devices.get(&device);
+        Presence {
+            is_here: known.is_some_and(|device| device.connection.is_some() || device.exchanges > 0),
+            seen: known.map_or(0, |device| device.seen),
+        }
+    }
+
     /// Lets a device in, in the place of an older connection of it; `None` when there is no room.
     pub(super) fn join(&mut self, who: Newcomer, cursor: Option<(String, Cursor)>) -> Option<(u64, Arc<Queue>)> {
         let device = self.devices.entry(who.device).or_default();
@@ -145,6 +164,9 @@ impl Registry {
         let Some(gone) = self.connections.remove(&id) else { return };
         if let Some(device) = self.devices.get_mut(&gone.who.device) {
             device.connection.take_if(|own| *own == id);
+            if !gone.owes_poke {
+                device.seen = device.seen.max(gone.position);
+            }
         }
         self.metrics.live_connections(self.connections.len());
     }
@@ -201,6 +223,7 @@ impl Registry {
         let is_muddled = std::mem::take(&mut device.is_muddled);
         let at = at.filter(|(_, cursor)| !is_muddled && is_whole(cursor));
         device.given = at.map(|(sealed, _)| hash(sealed));
+        device.seen = at.map_or(device.seen, |(_, cursor)| device.seen.max(cursor.seq));
         let Some(connection) = device.connection.and_then(|id| self.connections.get_mut(&id)) else { return };
         connection.is_in_lockstep = at.is_some();
         connection.told = at.map(|(sealed, cursor)| Arc::new(Told { sealed: sealed.into(), cursor: cursor.clone() }));

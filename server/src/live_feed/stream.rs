@@ -39,6 +39,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.feed.registry().leave(self.id);
+        self.feed.note_left();
     }
 }
 

@@ -4,7 +4,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::platform::telemetry;
-use crate::{blob, device, exchange, export, import, live_feed, model, moves, record, snapshot, user};
+use crate::{blob, device, exchange, export, import, live_feed, model, moves, record, snapshot, user, wake};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -23,6 +23,7 @@ pub(super) fn fixed() -> OpenApi {
         import::routes::Described::openapi(),
         export::routes::Described::openapi(),
         moves::Described::openapi(),
+        wake::Described::openapi(),
         telemetry::routes::Described::openapi(),
         model::routes::Described::openapi(),
         super::routes::Described::openapi(),

@@ -25,8 +25,12 @@ pub struct HelloAnswer {
     pub server: String,
     /// Hash of the model as this user may see it.
     pub model: String,
-    /// What the server can do besides the exchange: `live`, `live-wait`, `report`.
+    /// What the server can do besides the exchange: `live`, `live-wait`, `report`, `wake`.
     pub capabilities: Vec<String>,
+    /// The key that a push subscription of the device has to name, where the server wakes devices: a point of the curve
+    /// P-256, uncompressed, in base64url without padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_key: Option<String>,
     /// What it takes and gives at once.
     pub limits: Limits,
     /// What the device has to do.

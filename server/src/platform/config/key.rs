@@ -37,6 +37,10 @@ pub enum Kind {
     Url,
     /// Numeric addresses and networks.
     Networks,
+    /// Names of machines.
+    Hosts,
+    /// Whom somebody else may reach about this server.
+    Contact,
     /// A filter of log lines.
     LogFilter,
 }
@@ -53,6 +57,10 @@ impl Kind {
             Self::Name => "a name".into(),
             Self::Url => "an address that begins with http:// or https://".into(),
             Self::Networks => "numeric addresses and networks with commas between, such as 10.0.0.0/8, ::1".into(),
+            Self::Hosts => {
+                "names of hosts with commas between, such as push.example.com, *.example.org for those below it".into()
+            }
+            Self::Contact => "an address that begins with mailto: or https://".into(),
             Self::LogFilter => "levels such as info, or info,cartera_server=debug".into(),
         }
     }
@@ -201,6 +209,39 @@ pub const KEYS: &[Key] = &[
     key("blob.s3_prefix", Kind::Name, "", "Where in the bucket."),
     key("blob.s3_region", Kind::Name, "", "The bucket's region, where `AWS_REGION` does not say it."),
     key("blob.s3_endpoint", Kind::Url, "", "Where S3 is spoken, where it is not at Amazon."),
+    key(
+        "wake.contact",
+        Kind::Contact,
+        "",
+        "Whom a push service may reach about this server, such as mailto:it@example.com. With it, devices that are not connected are woken by Web Push; without it nothing is ever sent.",
+    ),
+    key(
+        "wake.hosts",
+        Kind::Hosts,
+        "fcm.googleapis.com, *.push.services.mozilla.com, *.push.apple.com, *.notify.windows.com",
+        "Push services that may be asked to wake a device: those of the browsers' vendors.",
+    ),
+    key(
+        "wake.reach",
+        Kind::Choice(&["public", "any"]),
+        "public",
+        "With `public` a push service is asked by HTTPS and at public addresses alone; `any` allows plain HTTP and private addresses too, for tests and closed networks.",
+    ),
+    key(
+        "wake.interval_secs",
+        number(0, DAY_SECS),
+        "300",
+        "A device is woken at most once in this time; orders wake at once.",
+    ),
+    key(
+        "wake.delay_secs",
+        number(0, 3_600),
+        "10",
+        "From a change until a device is woken for it, up to twice as long: what follows meanwhile comes with it, and not all are woken at once.",
+    ),
+    key("wake.ttl_secs", number(0, 28 * DAY_SECS), "86400", "How long a push service tries to reach a device (1 day)."),
+    key("wake.in_flight", number(1, 256), "16", "Requests to push services under way at a time."),
+    key("wake.timeout_secs", number(1, 120), "10", "How long a request to a push service may take."),
     key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
     key(
         "snapshot.cache_bytes",

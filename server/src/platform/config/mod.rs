@@ -1,5 +1,6 @@
 //! Configuration: defaults ← TOML file ← `CARTERA_*` environment ← command line, checked as a whole before anything starts.
 
+mod host;
 mod key;
 mod network;
 mod read;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crm::model::Language;
 
+pub use self::host::Host;
 pub use self::key::{KEYS, Key, Kind, as_markdown};
 pub use self::network::{Network, NoNetwork};
 pub use self::read::{ConfigErrors, ConfigProblem, Origin, Sources};
@@ -35,6 +37,8 @@ pub struct Config {
     pub moves: Moves,
     /// Files that records name.
     pub blob: Blob,
+    /// Devices that are woken.
+    pub wake: Wake,
     /// How the database is opened.
     pub database: Database,
     /// What new devices fetch first.
@@ -123,6 +127,36 @@ pub struct Blob {
     pub s3_region: Option<String>,
     /// Where S3 is spoken, where it is not at Amazon.
     pub s3_endpoint: Option<String>,
+}
+
+/// Devices that are woken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wake {
+    /// Whom a push service may reach; none: nobody is woken.
+    pub contact: Option<String>,
+    /// Push services that may be asked.
+    pub hosts: Vec<Host>,
+    /// Where those may be.
+    pub reach: Reach,
+    /// From one wake-up of a device to the next.
+    pub interval: Duration,
+    /// From a change to the wake-up, up to twice as long.
+    pub delay: Duration,
+    /// How long a push service tries.
+    pub ttl: Duration,
+    /// Requests under way at a time.
+    pub in_flight: usize,
+    /// How long one may take.
+    pub timeout: Duration,
+}
+
+/// Where a push service may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Reached by HTTPS, at public addresses.
+    Public,
+    /// Also by plain HTTP, and at private addresses.
+    Any,
 }
 
 /// How the database is opened.
@@ -254,6 +288,19 @@ impl Config {
                 s3_prefix: values.text("blob.s3_prefix"),
                 s3_region: values.text("blob.s3_region"),
                 s3_endpoint: values.text("blob.s3_endpoint"),
+            },
+            wake: Wake {
+                contact: values.text("wake.contact"),
+                hosts: values.hosts("wake.hosts"),
+                reach: match values.choice("wake.reach") {
+                    "any" => Reach::Any,
+                    _ => Reach::Public,
+                },
+                interval: values.seconds("wake.interval_secs"),
+                delay: values.seconds("wake.delay_secs"),
+                ttl: values.seconds("wake.ttl_secs"),
+                in_flight: values.number("wake.in_flight"),
+                timeout: values.seconds("wake.timeout_secs"),
             },
             database: Database {
                 readers: values.number("database.readers"),

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Network;
 use super::key::{KEYS, Key, Kind};
+use super::{Host, Network};
 
 /// Where values come from; later ones win.
 #[derive(Clone, Debug, Default)]
@@ -198,6 +198,11 @@ impl Values {
         self.parse(name, all).unwrap_or_default()
     }
 
+    pub(super) fn hosts(&mut self, name: &str) -> Vec<Host> {
+        let all = |text: &str| text.split(',').map(|one| one.trim().parse().ok()).collect();
+        self.parse(name, all).unwrap_or_default()
+    }
+
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let kind = Self::key(name).kind;
         self.parse(name, |text| {
@@ -206,6 +211,11 @@ impl Values {
                     .strip_prefix("https://")
                     .or_else(|| text.strip_prefix("http://"))
                     .is_some_and(|host| host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')),
+                Kind::Contact => text
+                    .strip_prefix("mailto:")
+                    .map(|address| address.contains('@'))
+                    .or_else(|| text.strip_prefix("https://").map(|host| !host.is_empty()))
+                    .is_some_and(|is_contact| is_contact && !text.contains(char::is_whitespace)),
                 Kind::LogFilter => tracing_subscriber::EnvFilter::try_new(text).is_ok(),
                 _ => true,
             };

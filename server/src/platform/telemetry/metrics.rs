@@ -51,6 +51,8 @@ struct Registered {
     snapshots: Snapshots,
     moves: Moves,
     blobs: Blobs,
+    wakes: Family<WakeLabels, Counter>,
+    wake_subscriptions: Gauge,
     head: Gauge,
     database_bytes: Gauge,
 }
@@ -154,6 +156,11 @@ struct EventLabels {
     event: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WakeLabels {
+    answer: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -219,6 +226,15 @@ impl Metrics {
         let snapshots = Snapshots::register(&mut registry);
         let moves = Moves::register(&mut registry);
         let blobs = Blobs::register(&mut registry);
+        let wakes = Family::default();
+        registry.register(
+            "wakes",
+            "Requests to wake a device, by what its push service answered",
+            Family::clone(&wakes),
+        );
+        let wake_subscriptions = Gauge::default();
+        let about = "Devices that can be woken";
+        registry.register("wake_subscriptions", about, wake_subscriptions.clone());
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -248,6 +264,8 @@ impl Metrics {
             snapshots,
             moves,
             blobs,
+            wakes,
+            wake_subscriptions,
             head,
             database_bytes,
         }))
@@ -358,6 +376,16 @@ impl Metrics {
     /// Notes how many moves wait.
     pub fn moves_left(&self, moves: i64) {
         self.0.moves.left.set(moves);
+    }
+
+    /// Counts a request to wake a device by its answer: `accepted`, `gone`, `later`, `refused` or `unreachable`.
+    pub fn wake(&self, answer: &'static str) {
+        self.0.wakes.get_or_create(&WakeLabels { answer }).inc();
+    }
+
+    /// Notes how many devices can be woken.
+    pub fn wake_subscriptions(&self, devices: usize) {
+        self.0.wake_subscriptions.set(i64::try_from(devices).unwrap_or(i64::MAX));
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.
