@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore};
+use sync_protocol::store::{ApplyError, MemoryStore, look_up};
 use sync_protocol::wire::{ExchangeResponse, FieldOperation, MutationKind};
 use uuid::Uuid;
 
@@ -79,6 +79,14 @@ impl Host {
                         Err(ApplyError::Store(never)) => match never {},
                     };
                     self.give(input);
+                }
+                Effect::LookUp { look, query } => {
+                    let Ok(found) = look_up(&self.store, &query);
+                    self.give(Input::Found { look, found: Some(found) });
+                }
+                // Only the exchange's answers are fuzzed here: the search for a difference does not get through.
+                Effect::Digest { exchange, .. } => {
+                    self.give(Input::Answered { exchange, answer: Answer::Failed });
                 }
                 Effect::FetchModel { hash } => self.give(Input::ModelStored { hash }),
                 Effect::WakeAt { .. } | Effect::Saved { .. } | Effect::NotSaved { .. } | Effect::State(_) => {}

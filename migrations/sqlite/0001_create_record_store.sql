@@ -7,6 +7,10 @@ CREATE TABLE tenant (
     epoch      INTEGER NOT NULL,
     -- The last sequence given out.
     head       INTEGER NOT NULL,
+    -- Deletions and exits up to here may be forgotten: a cursor before it compares digests.
+    horizon    INTEGER NOT NULL DEFAULT 0,
+    -- Everything up to here is in a backup; 0: nobody said so.
+    safe       INTEGER NOT NULL DEFAULT 0,
     cursor_key BLOB    NOT NULL,
     created_ms INTEGER NOT NULL
 ) STRICT;

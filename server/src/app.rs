@@ -26,7 +26,7 @@ use crate::snapshot::{self, Chunks};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
 use crate::wake::{self, Wakes};
-use crate::{device, exchange, export, import, model, moves, openapi, record, user};
+use crate::{device, exchange, export, horizon, import, model, moves, openapi, record, user};
 
 /// Handle to the running server; cheap to clone.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     metrics: Metrics,
     auth: Auth,
-    chunks: Chunks,
+    chunks: Arc<Chunks>,
 }
 
 impl App {
@@ -66,10 +66,12 @@ impl App {
         let model = Arc::new(tenant::model(&mut tx).await?);
         let snapshot = Snapshot::load(model, &mut tx).await?;
         schema::apply(&snapshot.catalogue, &mut tx).await?;
+        exchange::recount_where_missing(&snapshot, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
         let metrics = Metrics::new();
-        let chunks = Chunks::open(&config.data_dir.join("chunks"), config.snapshot.cache_bytes, metrics.clone())?;
+        let folder = config.data_dir.join("chunks");
+        let chunks = Arc::new(Chunks::open(&folder, config.snapshot.cache_bytes, metrics.clone())?);
         let queue_bytes = config.limits.writer_queue_bytes;
         let writer =
             Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone(), queue_bytes)
@@ -78,6 +80,8 @@ impl App {
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let (limits, commits) = (config.blob.clone(), writer.commits());
         tokio::spawn(blob::keep_swept(blobs.clone(), db.clone(), clock.clone(), limits, metrics.clone(), commits));
+        let age = config.sync.horizon;
+        tokio::spawn(horizon::keep(db.clone(), clock.clone(), age, chunks.clone(), metrics.clone(), writer.commits()));
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
         let moves = Moves::start(db.clone(), live.clone(), writer.clone(), &config.moves, metrics.clone());

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod device;
 pub mod exchange;
 pub mod export;
+pub mod horizon;
 pub mod import;
 pub mod live;
 pub mod live_feed;

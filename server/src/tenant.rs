@@ -11,6 +11,7 @@ use sync_protocol::wire::MutationKind;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::platform::db::Db;
 use crate::platform::entropy::Entropy;
 use crate::record::write::{Author, Change};
 use crate::user::rights::Rights;
@@ -53,6 +54,44 @@ pub async fn open(
     })?;
     let tenant = Tenant { id: TenantId(id), epoch: epoch.cast_unsigned(), cursor_key: CursorKey::new(key) };
     Ok((tenant, head.cast_unsigned()))
+}
+
+/// How far a restore moves the last sequence on: more than can have been given out after the backup, so that no
+/// sequence of the lost future is ever given out again, and few enough that two million restores stay below 2^53, up to
+/// where every reader of JSON counts exactly.
+const RESTORE_LEAP: i64 = 1 << 32;
+
+/// What [`declare_restored`] changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The new epoch.
+    pub epoch: u64,
+    /// The last sequence that the backup has.
+    pub restored_head: Sequence,
+    /// Where sequences go on.
+    pub head: Sequence,
+}
+
+/// Begins a new epoch: the database was restored from a backup. The caller holds the folder's lock.
+///
+/// # Errors
+/// When the database does not answer, or belongs to no tenant yet.
+pub async fn declare_restored(db: &Db) -> anyhow::Result<Restored> {
+    let mut tx = db.write().await?;
+    let row: Option<(i64, i64)> =
+        sqlx::query_as("UPDATE tenant SET epoch = epoch + 1, head = head + $1 RETURNING epoch, head")
+            .bind(RESTORE_LEAP)
+            .fetch_optional(&mut *tx)
+            .await?;
+    let Some((epoch, head)) = row else {
+        anyhow::bail!("the data folder has never been served, so nothing in it was restored: check --data");
+    };
+    tx.commit().await?;
+    Ok(Restored {
+        epoch: epoch.cast_unsigned(),
+        restored_head: (head - RESTORE_LEAP).cast_unsigned(),
+        head: head.cast_unsigned(),
+    })
 }
 
 /// The core model with the tenant's overlays laid over it.

@@ -5,6 +5,7 @@
 //! an entity is a name, a record is an id with fields, a field's value is JSON.
 
 pub mod cursor;
+pub mod digest;
 pub mod engine;
 pub mod fault;
 pub mod id;

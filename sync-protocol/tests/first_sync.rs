@@ -6,7 +6,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, json};
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Fetch, FirstSync, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore};
+use sync_protocol::store::{ApplyError, Found, MemoryStore, Query, look_up};
 use sync_protocol::wire::chunk::{ChunkHash, ChunkWriter};
 use sync_protocol::wire::{
     ChunkEntry, ExchangeRequest, ExchangeResponse, Fields, ManifestResponse, MutationKind, Outcome, Problem, Verdict,
@@ -44,6 +44,7 @@ impl Host {
             };
             let failure = match self.store.commit(&batch) {
                 Ok(()) => {
+                    self.check_digests();
                     self.give(Input::Committed { commit });
                     continue;
                 }
@@ -53,6 +54,18 @@ impl Host {
             };
             self.give(Input::CommitFailed { commit, failure });
         }
+    }
+
+    /// The digests that are kept beside the records are those of the records.
+    #[track_caller]
+    fn check_digests(&self) {
+        let [kept, counted] = [false, true].map(|recount| {
+            let Ok(Found::Digests(digests)) = look_up(&self.store, &Query::Digests { recount }) else {
+                panic!("a question for digests is answered with digests");
+            };
+            digests.into_iter().filter(|(_, digest)| digest.count > 0).collect::<Vec<_>>()
+        });
+        assert_eq!(kept, counted);
     }
 
     /// What is to be fetched, and nothing else.
@@ -121,6 +134,10 @@ impl Host {
             more: false,
             head: 90,
             server_time_ms: 0,
+            digest: None,
+            mend: None,
+            expected: None,
+            safe: None,
         };
         self.give(Input::Answered { exchange, answer: Answer::Response(Box::new(response)) });
         request

@@ -136,6 +136,7 @@ impl Phone {
             acknowledged: 0,
             mutations: mutations.to_vec(),
             limit_bytes: 0,
+            compare: false,
             language: Some("en".into()),
         })
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use cartera_tests::{ADMIN, Ran, Server, product, run};
 
 /// Every command that scripts rely on.
-const SERVER: [&[&str]; 13] = [
+const SERVER: [&[&str]; 14] = [
     &[],
     &["serve"],
     &["demo"],
@@ -19,6 +19,7 @@ const SERVER: [&[&str]; 13] = [
     &["model", "apply"],
     &["model", "show"],
     &["openapi"],
+    &["restored"],
 ];
 const DEVICE: [&[&str]; 12] = [
     &[],

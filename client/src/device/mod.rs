@@ -23,7 +23,7 @@ use crm::expr::Variables;
 use crm::model::{Entity, Language, Model};
 use sync_protocol::engine::{CommitFailure, Effect, Engine, Input, Settings, SyncState};
 use sync_protocol::id::MutationId;
-use sync_protocol::store::{ApplyError, Attention, Batch, Saved};
+use sync_protocol::store::{ApplyError, Attention, Batch, Query as StoreQuery, Saved};
 
 use crate::host::Host;
 use crate::storage::{DeviceStore, Home, Identity, IndexPlan, StorageError, StoredModel};
@@ -166,6 +166,7 @@ impl Device {
             for effect in self.engine.handle(self.host.now_ms(), input) {
                 match effect {
                     Effect::Commit { commit, batch } => inputs.push_back(self.commit(commit, &batch, &mut failure)),
+                    Effect::LookUp { look, query } => inputs.push_back(self.look_up(look, &query, &mut failure)),
                     effect => told.push(effect),
                 }
             }
@@ -184,6 +185,18 @@ impl Device {
                 Input::CommitFailed { commit, failure: CommitFailure::Storage }
             }
         }
+    }
+
+    /// Asks the store; what went wrong is kept in `failure`.
+    fn look_up(&self, look: u64, query: &StoreQuery, failure: &mut Option<StorageError>) -> Input {
+        let found = match self.store.look_up(query) {
+            Ok(found) => Some(found),
+            Err(error) => {
+                failure.get_or_insert(error);
+                None
+            }
+        };
+        Input::Found { look, found }
     }
 
     /// Takes a model that was fetched, to be kept when the engine says so.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sync_protocol::engine::{Answer, Effect, Fetch, Input};
 use sync_protocol::id::RecordId;
 use sync_protocol::store::{Batch, Saved, StoreOp};
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Report, Verdict};
+use sync_protocol::wire::{DigestRequest, ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Report, Verdict};
 
 use super::{Device, DeviceError};
 use crate::storage::StorageError;
@@ -35,6 +35,8 @@ pub struct SyncReport {
     pub in_step: bool,
     /// Exchanges made.
     pub exchanges: u64,
+    /// Requests that compared what the device holds with the server.
+    pub comparisons: u64,
     /// Mutations sent, retries included.
     pub sent: u64,
     /// Mutations done as said.
@@ -178,6 +180,11 @@ impl Device {
                         run.count(&batch, self.engine.saved());
                         inputs.push_back(self.commit(commit, &batch, &mut run.failure));
                     }
+                    Effect::Digest { exchange, request } => {
+                        let answer = run.compare(&request);
+                        inputs.push_back(Input::Answered { exchange, answer });
+                    }
+                    Effect::LookUp { look, query } => inputs.push_back(self.look_up(look, &query, &mut run.failure)),
                     Effect::FetchModel { hash } => inputs.push_back(self.fetch_model(run, hash)),
                     Effect::WakeAt { at_ms } => run.wake_at_ms = Some(at_ms),
                     Effect::Saved { .. } | Effect::NotSaved { .. } | Effect::State(_) => {}
@@ -244,6 +251,17 @@ impl Run<'_> {
         }
     }
 
+    fn compare(&mut self, request: &DigestRequest) -> Answer {
+        self.report.comparisons += 1;
+        match self.transport.digest(request) {
+            Ok(response) => {
+                self.refusal = None;
+                Answer::Digest(Box::new(response))
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
     fn fetch(&mut self, fetch: &Fetch) -> Answer {
         let answer = match fetch {
             Fetch::Manifest(request) => {
@@ -287,7 +305,9 @@ impl Run<'_> {
         let waiting = saved.position.bootstrap.iter().flat_map(|bootstrap| &bootstrap.waiting);
         let rows_of = |hash| waiting.clone().find(|chunk| chunk.hash == hash).map_or(0, |chunk| chunk.rows);
         let operations = batch.ops.iter().map(|op| match op {
-            StoreOp::Apply { operations } | StoreOp::Stage { operations, .. } => operations.len() as u64,
+            StoreOp::Apply { operations } | StoreOp::Stage { operations, .. } | StoreOp::StageMended { operations } => {
+                operations.len() as u64
+            }
             StoreOp::Chunk { hash, .. } => rows_of(*hash),
             _ => 0,
         });

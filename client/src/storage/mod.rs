@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use crm::model::Entity;
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, BaseRecord, Batch, Saved, StoreOp, View, apply};
+use sync_protocol::store::{ApplyError, BaseRecord, Batch, Found, Query, Saved, StoreOp, View, apply, look_up};
 
 use error::Attempt;
 use write::{Durability, Writing};
@@ -118,6 +118,14 @@ impl DeviceStore {
     /// When the storage fails.
     pub fn saved(&self) -> Result<Saved, StorageError> {
         read::saved(&self.connection)
+    }
+
+    /// Answers a question of the engine.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn look_up(&self, query: &Query) -> Result<Found, StorageError> {
+        look_up(&Writing { connection: &self.connection, plan: &self.plan, codes: BTreeMap::new() }, query)
     }
 
     /// Carries out a batch wholly or not at all; `model` goes with a batch that says that the device holds it.

@@ -40,16 +40,37 @@ pub(super) fn base(connection: &Connection, id: RecordId) -> Result<Option<BaseR
     let Some(row) = rows.next().attempting(attempt)? else {
         return Ok(None);
     };
+    read_base(row, id).map(Some)
+}
+
+pub(super) fn each_base(
+    connection: &Connection,
+    each: &mut dyn FnMut(RecordId, BaseRecord),
+) -> Result<(), StorageError> {
+    let attempt = "read the records";
+    let sql = "SELECT e.name, r.seq, r.scopes, r.body, r.hidden, r.generation, r.id
+               FROM record r JOIN entity e ON e.code = r.entity";
+    let mut statement = connection.prepare_cached(sql).attempting(attempt)?;
+    let mut rows = statement.query([]).attempting(attempt)?;
+    while let Some(row) = rows.next().attempting(attempt)? {
+        let id = record_id(row.get(6).attempting(attempt)?);
+        each(id, read_base(row, id)?);
+    }
+    Ok(())
+}
+
+fn read_base(row: &Row, id: RecordId) -> Result<BaseRecord, StorageError> {
+    let attempt = "read a record";
     let scopes: String = row.get(2).attempting(attempt)?;
     let body: String = row.get(3).attempting(attempt)?;
-    Ok(Some(BaseRecord {
+    Ok(BaseRecord {
         entity: row.get(0).attempting(attempt)?,
         seq: number(row, 1)?,
         scopes: json::read(&scopes, || format!("record.scopes of {id}"))?,
         fields: json::read(&body, || format!("record.body of {id}"))?,
         hidden: row.get(4).attempting(attempt)?,
         generation: number(row, 5)?,
-    }))
+    })
 }
 
 pub(super) fn position(connection: &Connection) -> Result<Position, StorageError> {

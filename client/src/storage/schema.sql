@@ -62,6 +62,25 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_record ON outbox (record);
 
+-- Mutations that have their outcome, as long as a restored server might ask for them again.
+CREATE TABLE journal (
+    mutation INTEGER NOT NULL PRIMARY KEY,
+    -- The tenant's last sequence, and the server's time, when the outcome came.
+    head     INTEGER NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    -- The entry as JSON.
+    body     TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX journal_at ON journal (at_ms);
+
+-- Of each scope: how many records stand in it, and the exclusive or of their leaves as a signed number of the same bits.
+CREATE TABLE scope_digest (
+    scope   INTEGER NOT NULL PRIMARY KEY,
+    records INTEGER NOT NULL,
+    hash    INTEGER NOT NULL
+) STRICT;
+
 -- Outcomes that a person has to look at, with the mutation they answer.
 CREATE TABLE attention (
     mutation INTEGER NOT NULL PRIMARY KEY,

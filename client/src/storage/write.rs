@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
+use sync_protocol::digest::{Hash, SetDigest};
 use sync_protocol::id::{MutationId, RecordId, ScopeId, Sequence};
-use sync_protocol::store::{ApplyError, Attention, BaseRecord, Batch, Position, PutRow, Standing, Store, StoreOp};
+use sync_protocol::store::{
+    ApplyError, Attention, BaseRecord, Batch, JOURNAL_LENGTH, Journaled, Position, PutRow, Standing, Store, StoreOp,
+};
 use sync_protocol::wire::chunk::ChunkRow;
 use sync_protocol::wire::{Mutation, Operation};
 use uuid::Uuid;
@@ -34,6 +37,8 @@ impl Durability {
             | StoreOp::AttentionAdd(_)
             | StoreOp::AttentionRemove { .. }
             | StoreOp::LayOver(_)
+            | StoreOp::Journal(_)
+            | StoreOp::Reoffer { .. }
             | StoreOp::Reset => true,
             StoreOp::Apply { .. }
             | StoreOp::Stage { .. }
@@ -41,6 +46,11 @@ impl Durability {
             | StoreOp::Manifest { .. }
             | StoreOp::Chunk { .. }
             | StoreOp::Checkpoint { .. }
+            | StoreOp::BeginMend { .. }
+            | StoreOp::StageMended { .. }
+            | StoreOp::EndMend
+            | StoreOp::Compared { .. }
+            | StoreOp::JournalTrim { .. }
             | StoreOp::Model { .. } => false,
         };
         if batch.ops.iter().any(is_only_here) { Self::Now } else { Self::Later }
@@ -161,7 +171,7 @@ impl Store for Writing<'_> {
     }
 
     fn standing(&self, id: RecordId) -> Result<Option<Standing>, StorageError> {
-        let attempt = "look for a record";
+        let attempt = "see where a record stands";
         let sql = "SELECT seq, scopes, generation FROM record WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
         let mut rows = statement.query([id.as_bytes()]).attempting(attempt)?;
@@ -201,6 +211,30 @@ impl Store for Writing<'_> {
         Ok(())
     }
 
+    fn each_base(&self, each: &mut dyn FnMut(RecordId, BaseRecord)) -> Result<(), StorageError> {
+        super::read::each_base(self.connection, each)
+    }
+
+    fn digests(&self) -> Result<BTreeMap<ScopeId, SetDigest>, StorageError> {
+        let attempt = "read the digests";
+        let mut statement =
+            self.connection.prepare_cached("SELECT scope, records, hash FROM scope_digest").attempting(attempt)?;
+        let digest = |row: &rusqlite::Row<'_>| {
+            let (count, hash): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((row.get(0)?, SetDigest { count: count.cast_unsigned(), hash: Hash(hash.cast_unsigned()) }))
+        };
+        let digests = statement.query_map([], digest).attempting(attempt)?;
+        digests.collect::<Result<_, _>>().attempting(attempt)
+    }
+
+    fn put_digest(&mut self, scope: ScopeId, digest: SetDigest) -> Result<(), StorageError> {
+        let attempt = "keep a digest";
+        let sql = "INSERT OR REPLACE INTO scope_digest (scope, records, hash) VALUES (?1, ?2, ?3)";
+        let values = params![scope, signed(digest.count), signed(digest.hash.0)];
+        self.connection.prepare_cached(sql).attempting(attempt)?.execute(values).attempting(attempt)?;
+        Ok(())
+    }
+
     fn bases_in_scope(&self, scope: ScopeId) -> Result<Vec<RecordId>, StorageError> {
         let sql = "SELECT id FROM record WHERE EXISTS (SELECT 1 FROM json_each(scopes) WHERE value = ?1)";
         self.ids(sql, i64::from(scope), "find a scope's records")
@@ -227,6 +261,43 @@ impl Store for Writing<'_> {
     fn remove_from_outbox(&mut self, mutation: MutationId) -> Result<(), StorageError> {
         let sql = "DELETE FROM outbox WHERE mutation = ?1";
         self.connection.execute(sql, [signed(mutation)]).attempting("take a change out of the outbox")?;
+        Ok(())
+    }
+
+    fn add_to_journal(&mut self, entry: &Journaled) -> Result<(), StorageError> {
+        let attempt = "remember an answered change";
+        let sql = "INSERT OR REPLACE INTO journal (mutation, head, at_ms, body) VALUES (?1, ?2, ?3, ?4)";
+        let values = params![signed(entry.mutation.id), signed(entry.head), entry.at_ms, json::write(entry)];
+        self.connection.prepare_cached(sql).attempting(attempt)?.execute(values).attempting(attempt)?;
+        Ok(())
+    }
+
+    fn journal(&self, from: MutationId) -> Result<Vec<Journaled>, StorageError> {
+        let attempt = "read the answered changes";
+        let sql = "SELECT mutation, body FROM journal WHERE mutation >= ?1 ORDER BY mutation";
+        let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
+        let mut rows = statement.query([signed(from)]).attempting(attempt)?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next().attempting(attempt)? {
+            let (mutation, body): (i64, String) = (row.get(0).attempting(attempt)?, row.get(1).attempting(attempt)?);
+            entries.push(json::read(&body, || format!("journal.body of {mutation}"))?);
+        }
+        Ok(entries)
+    }
+
+    fn take_journal(&mut self, from: MutationId) -> Result<(), StorageError> {
+        let sql = "DELETE FROM journal WHERE mutation >= ?1";
+        self.connection.execute(sql, [signed(from)]).attempting("offer answered changes again")?;
+        Ok(())
+    }
+
+    fn trim_journal(&mut self, safe: Sequence, before_ms: i64) -> Result<(), StorageError> {
+        let attempt = "forget answered changes";
+        let sql = "DELETE FROM journal WHERE at_ms < ?1
+                   OR mutation <= (SELECT max(mutation) FROM journal) - ?2
+                   OR (?3 > 0 AND head <= ?3)";
+        let values = params![before_ms, i64::try_from(JOURNAL_LENGTH).unwrap_or(i64::MAX), signed(safe)];
+        self.connection.prepare_cached(sql).attempting(attempt)?.execute(values).attempting(attempt)?;
         Ok(())
     }
 

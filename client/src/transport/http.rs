@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sync_protocol::wire::chunk::ChunkHash;
 use sync_protocol::wire::{
-    ChunkEntry, ChunksRequest, ExchangeRequest, ExchangeResponse, ManifestRequest, ManifestResponse, Problem, Report,
+    ChunkEntry, ChunksRequest, DigestRequest, DigestResponse, ExchangeRequest, ExchangeResponse, ManifestRequest,
+    ManifestResponse, Problem, Report,
 };
 use ureq::http::{Response, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -210,6 +211,10 @@ impl Transport for HttpTransport {
         let request = ChunksRequest { chunks: chunks.iter().map(|chunk| chunk.hash).collect() };
         let (url, plain) = self.send("/sync/v1/chunks", &request)?;
         chunk::lines(&plain, None).map_err(|error| TransportError::Unintelligible { url, reason: error.to_string() })
+    }
+
+    fn digest(&self, request: &DigestRequest) -> Result<DigestResponse, TransportError> {
+        self.post("/sync/v1/digest", request)
     }
 
     fn model(&self, hash: &str) -> Result<String, TransportError> {

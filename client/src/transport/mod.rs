@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sync_protocol::id::{DeviceId, RecordId, TenantId};
-use sync_protocol::wire::{ChunkEntry, ExchangeRequest, ExchangeResponse, ManifestRequest, ManifestResponse, Report};
+use sync_protocol::wire::{
+    ChunkEntry, DigestRequest, DigestResponse, ExchangeRequest, ExchangeResponse, ManifestRequest, ManifestResponse,
+    Report,
+};
 
 pub use blob::{BlobTransport, Reached};
 pub use error::TransportError;
@@ -40,6 +43,12 @@ pub trait Transport {
     /// # Errors
     /// As [`Transport::exchange`].
     fn chunks(&self, chunks: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError>;
+
+    /// What differs between the device and the server.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    fn digest(&self, request: &DigestRequest) -> Result<DigestResponse, TransportError>;
 
     /// The model of that hash, as JSON, as the device's user may see it.
     ///

@@ -16,8 +16,8 @@ use sync_protocol::id::{DeviceId, MutationId, RecordId, TenantId};
 use sync_protocol::merge::{Class, Decision, is_clean, merge_set};
 use sync_protocol::store::lay;
 use sync_protocol::wire::{
-    ChunkEntry, ExchangeRequest, ExchangeResponse, Fields, ManifestRequest, ManifestResponse, Mutation, MutationKind,
-    Operation, Outcome, Problem, Reason, Verdict,
+    ChunkEntry, DigestRequest, DigestResponse, ExchangeRequest, ExchangeResponse, Fields, ManifestRequest,
+    ManifestResponse, Mutation, MutationKind, Operation, Outcome, Problem, Reason, Verdict,
 };
 use uuid::Uuid;
 
@@ -176,6 +176,10 @@ impl FakeServer {
             more,
             head: self.head.get(),
             server_time_ms: NOON_MS,
+            digest: None,
+            mend: None,
+            expected: None,
+            safe: None,
         }
     }
 }
@@ -200,6 +204,10 @@ impl Transport for FakeServer {
 
     fn chunks(&self, _: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError> {
         unreachable!("there is no manifest")
+    }
+
+    fn digest(&self, _: &DigestRequest) -> Result<DigestResponse, TransportError> {
+        unreachable!("it gives no digests to compare")
     }
 
     fn model(&self, hash: &str) -> Result<String, TransportError> {
@@ -245,6 +253,10 @@ impl Transport for BusyServer {
 
     fn chunks(&self, _: &[ChunkEntry]) -> Result<Vec<Arc<[u8]>>, TransportError> {
         unreachable!("there is no manifest")
+    }
+
+    fn digest(&self, _: &DigestRequest) -> Result<DigestResponse, TransportError> {
+        unreachable!("nobody gets as far as a digest here")
     }
 
     fn model(&self, _: &str) -> Result<String, TransportError> {

@@ -10,6 +10,7 @@ pub mod local_api;
 mod model;
 mod openapi;
 pub mod output;
+mod restored;
 mod secret;
 mod serve;
 mod settings;
@@ -66,6 +67,7 @@ enum Command {
     Device(device::Arguments),
     Model(model::Arguments),
     Openapi(openapi::Arguments),
+    Restored(restored::Arguments),
 }
 
 async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure> {
@@ -79,6 +81,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure
         Command::Device(arguments) => device::run(arguments, context).await,
         Command::Model(arguments) => model::run(arguments, context).await,
         Command::Openapi(arguments) => openapi::run(arguments, context).await,
+        Command::Restored(arguments) => restored::run(arguments, context).await,
     }
 }
 

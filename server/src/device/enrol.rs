@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 use sync_protocol::id::{DeviceId, RecordId, TenantId};
 use sync_protocol::wire::FieldProblem;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::platform::auth::{CallerDevice, ClientAddress, Sessions, check_password};
@@ -69,13 +70,15 @@ pub(super) async fn enrol(
     let rights = app.live().snapshot().rights_of(user.0).ok_or_else(|| anyhow::anyhow!("the user left meanwhile"))?;
     let now_ms = app.clock().now_ms();
     let known = match enrolment.device {
-        Some(id) => Some(find_again(&app, id, user).await?),
+        Some(id) => find_again(&app, id, user).await?,
         None => None,
     };
     let mut tx = app.db().write().await?;
-    let device = match known {
-        Some(device) => device,
-        None => admit(&mut tx, DeviceId(app.entropy().uuid_v7(now_ms)), user, &enrolment, now_ms).await?,
+    let device = if let Some(device) = known {
+        device
+    } else {
+        let id = enrolment.device.unwrap_or_else(|| DeviceId(app.entropy().uuid_v7(now_ms)));
+        admit(&mut tx, id, user, &enrolment, now_ms).await?
     };
     let session = Sessions::open(&mut tx, user, Some(device), &app.config().auth, now_ms, app.entropy()).await?;
     tx.commit().await?;
@@ -121,18 +124,19 @@ async fn admit(
     Ok(CallerDevice { id, num })
 }
 
-/// A device that was enrolled before; the session that it had ends, for it has one at a time.
-async fn find_again(app: &App, id: DeviceId, user: RecordId) -> Result<CallerDevice, ApiError> {
-    let num = sqlx::query_scalar("SELECT num FROM device WHERE id = $1 AND user = $2")
+/// A device that was enrolled before; the session that it had ends, for it has one at a time. Devices are never removed:
+/// one that is not there was enrolled after the backup that the data was restored from, and is admitted again.
+async fn find_again(app: &App, id: DeviceId, user: RecordId) -> Result<Option<CallerDevice>, ApiError> {
+    let row: Option<(i64, Uuid)> = sqlx::query_as("SELECT num, user FROM device WHERE id = $1")
         .bind(id.0)
-        .bind(user.0)
         .fetch_optional(app.db().readers())
         .await?;
-    let num = num.ok_or_else(|| {
+    let Some((num, owner)) = row else { return Ok(None) };
+    let num = Some(num).filter(|_| owner == user.0).ok_or_else(|| {
         ApiError::new(NOT_FOUND)
             .detail(format!("There is no device {id} of this user; leave `device` out to enrol anew."))
     })?;
     let device = CallerDevice { id, num };
     app.auth().sessions.end_of_device(app.db(), device).await?;
-    Ok(device)
+    Ok(Some(device))
 }

@@ -1,7 +1,9 @@
 //! The part of an answer that tells what is new.
 
 use sync_protocol::cursor::Cursor;
-use sync_protocol::id::Sequence;
+use sync_protocol::digest::Hash;
+use sync_protocol::id::{MutationId, Sequence};
+use sync_protocol::wire::MendReason;
 
 /// What a device is told by one exchange.
 #[derive(Debug)]
@@ -16,6 +18,14 @@ pub struct Page {
     pub more: bool,
     /// The tenant's last sequence when the page was cut.
     pub head: Sequence,
+    /// Of what the device holds after it, where it completes a consistent point and the database was asked.
+    pub digest: Option<Hash>,
+    /// There is no page from this cursor: the device compares.
+    pub mend: Option<MendReason>,
+    /// The device's mutation that is decided next, where the database was asked.
+    pub expected: Option<MutationId>,
+    /// Everything up to here is in a backup; 0: nobody said so.
+    pub safe: Sequence,
 }
 
 impl Page {
@@ -23,6 +33,7 @@ impl Page {
     #[must_use]
     pub fn nothing_new(cursor: Cursor, head: Sequence) -> Self {
         let more = !cursor.backfill.is_empty() || cursor.seq < head;
-        Self { operations: "[]".into(), count: 0, cursor, more, head }
+        let operations = "[]".into();
+        Self { operations, count: 0, cursor, more, head, digest: None, mend: None, expected: None, safe: 0 }
     }
 }

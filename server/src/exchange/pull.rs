@@ -5,10 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crm::rules::Place;
 use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, Row as _, Sqlite, Transaction};
+use sqlx::{FromRow as _, Row as _, Sqlite, Transaction};
 use sync_protocol::cursor::Cursor;
 use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{ScopeId, Sequence};
@@ -16,6 +15,8 @@ use uuid::Uuid;
 
 use super::operation::{Head, Operations};
 use super::page::Page;
+use super::point::Point;
+use super::row::{COLUMNS, Row};
 use crate::live::Snapshot;
 use crate::platform::db::Db;
 use crate::record::catalogue::EntityCode;
@@ -24,7 +25,7 @@ use crate::scope::{ScopeKey, ScopeKind};
 use crate::user::rights::Rights;
 
 /// Rows that one statement reads at a time: enough to make its fixed cost small, few enough to keep memory small.
-const ROWS_PER_READ: i64 = 1_000;
+pub(super) const ROWS_PER_READ: i64 = 1_000;
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
@@ -54,41 +55,9 @@ pub struct Puller<'a> {
     pub epoch: u64,
     /// The most bytes of operations, at least one operation aside.
     pub limit_bytes: usize,
+    /// The device wants the digest even if nothing is new.
+    pub compare: bool,
 }
-
-/// A record with what decides how it is told.
-struct Row {
-    id: Uuid,
-    entity: EntityCode,
-    seq: Sequence,
-    created_seq: Sequence,
-    created_by_device: i64,
-    place: Place,
-    body: String,
-    field_seq: String,
-}
-
-impl FromRow<'_, SqliteRow> for Row {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            entity: row.try_get("entity")?,
-            seq: row.try_get::<i64, _>("seq")?.cast_unsigned(),
-            created_seq: row.try_get::<i64, _>("created_seq")?.cast_unsigned(),
-            created_by_device: row.try_get("created_by_device")?,
-            place: Place {
-                owner: row.try_get("owner")?,
-                team: row.try_get("team")?,
-                territory: row.try_get("territory")?,
-                shared: row.try_get::<Option<Json<Vec<Uuid>>>, _>("shared")?.map(|ids| ids.0).unwrap_or_default(),
-            },
-            body: row.try_get("body")?,
-            field_seq: row.try_get("field_seq")?,
-        })
-    }
-}
-
-const COLUMNS: &str = "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.shared, r.body, r.field_seq";
 
 impl Puller<'_> {
     /// Cuts the page after `cursor`; without one, the first page of everything. `live_head` is the last sequence that is
@@ -99,14 +68,25 @@ impl Puller<'_> {
     /// [`PullError`].
     pub async fn pull(&self, db: &Db, live_head: Sequence, cursor: Option<Cursor>) -> Result<Page, PullError> {
         let held = self.snapshot.scopes.held(self.rights, &self.snapshot.catalogue);
-        if let Some(cursor) = cursor.as_ref().filter(|cursor| self.is_idle(cursor, &held, live_head)) {
+        if let Some(cursor) = cursor.as_ref().filter(|cursor| !self.compare && self.is_idle(cursor, &held, live_head)) {
             return Ok(Page::nothing_new(Cursor { from: live_head, ..cursor.clone() }, live_head));
         }
         let mut tx = db.readers().begin().await?;
-        let (head,): (i64,) = sqlx::query_as("SELECT head FROM tenant").fetch_one(&mut *tx).await?;
-        let head = head.cast_unsigned();
+        let point = Point::read(&mut tx, &held, self.device).await?;
+        let head = point.head;
         if head > live_head {
             return Err(PullError::SnapshotBehind);
+        }
+        let why = cursor.as_ref().and_then(|cursor| point.why_mend(cursor, self.epoch));
+        if let Some((why, cursor)) = why.zip(cursor.clone()) {
+            let nothing = Page::nothing_new(cursor, head);
+            return Ok(Page {
+                mend: Some(why),
+                more: true,
+                expected: Some(point.expected),
+                safe: point.safe,
+                ..nothing
+            });
         }
         let mut operations = Operations::new();
         let mut cursor = cursor.unwrap_or_else(|| self.beginning(head));
@@ -121,14 +101,24 @@ impl Puller<'_> {
         if !more {
             cursor.from = cursor.seq;
         }
-        Ok(Page { count: operations.count, operations: operations.finish(), cursor, more, head })
+        Ok(Page {
+            count: operations.count,
+            operations: operations.finish(),
+            cursor,
+            more,
+            head,
+            digest: (!more).then(|| point.combined()),
+            mend: None,
+            expected: Some(point.expected),
+            safe: point.safe,
+        })
     }
 
     /// A page without operations, for a device that has to come again for them.
     #[must_use]
     pub fn nothing_yet(&self, head: Sequence, cursor: Option<Cursor>) -> Page {
         let cursor = cursor.unwrap_or_else(|| self.beginning(head));
-        Page { operations: "[]".into(), count: 0, cursor, more: true, head }
+        Page { more: true, ..Page::nothing_new(cursor, head) }
     }
 
     /// Where a device begins that has nothing.
@@ -171,6 +161,11 @@ impl Puller<'_> {
         let before: HashSet<ScopeId> = cursor.scopes.iter().copied().collect();
         for scope in cursor.scopes.iter().filter(|scope| held.binary_search(scope).is_err()) {
             operations.scope_drop(*scope);
+            // What came to stand there since the last consistent point was to be told from there, and what it left then
+            // was passed over: the news begin again.
+            if cursor.from > 0 {
+                cursor.seq = cursor.from;
+            }
         }
         cursor.backfill.retain(|(scope, _)| held.binary_search(scope).is_ok());
         let mut added: Vec<ScopeId> = held.iter().filter(|scope| !before.contains(scope)).copied().collect();
@@ -203,7 +198,7 @@ impl Puller<'_> {
                 cursor.backfill.remove(0);
                 continue;
             };
-            let rows = read_scope(tx, scope, key, position, cursor.seq).await?;
+            let rows = read_scope(tx, scope, key, position, cursor.seq, ROWS_PER_READ).await?;
             let is_last = rows.len() < usize::try_from(ROWS_PER_READ).unwrap_or(usize::MAX);
             let arriving: HashSet<ScopeId> = cursor.backfill.iter().map(|(scope, _)| *scope).collect();
             for row in rows {
@@ -373,7 +368,12 @@ impl Puller<'_> {
         Ok(())
     }
 
-    fn put_whole(&self, row: &Row, scopes: &[ScopeId], operations: &mut Operations) -> Result<(), serde_json::Error> {
+    pub(super) fn put_whole(
+        &self,
+        row: &Row,
+        scopes: &[ScopeId],
+        operations: &mut Operations,
+    ) -> Result<(), serde_json::Error> {
         let head = self.head(row, scopes);
         match self.rights.projection(head.entity) {
             Some(projection) => operations.put(&head, &row.body, projection),
@@ -412,7 +412,7 @@ impl Puller<'_> {
     }
 
     /// The held scopes that a record stands in.
-    fn scopes_of(&self, row: &Row, held: &[ScopeId]) -> Vec<ScopeId> {
+    pub(super) fn scopes_of(&self, row: &Row, held: &[ScopeId]) -> Vec<ScopeId> {
         let mut scopes: Vec<ScopeId> = std::iter::once(ScopeKey::all(row.entity))
             .chain(ScopeKey::of_place(row.entity, &row.place))
             .filter_map(|key| self.snapshot.scopes.id(&key))
@@ -446,23 +446,24 @@ fn bound(until: Sequence, last: Option<Sequence>, rows: usize) -> Sequence {
     }
 }
 
-async fn read_scope(
+pub(super) async fn read_scope(
     tx: &mut Transaction<'_, Sqlite>,
     scope: ScopeId,
     key: ScopeKey,
     after: Sequence,
     until: Sequence,
+    limit: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let (statement, of) = if key.kind == ScopeKind::All {
         let statement = format!(
             "SELECT {COLUMNS} FROM record AS r
-             WHERE r.entity = $1 AND r.seq > $2 AND r.seq <= $3 ORDER BY r.seq LIMIT {ROWS_PER_READ}"
+             WHERE r.entity = $1 AND r.seq > $2 AND r.seq <= $3 ORDER BY r.seq LIMIT $4"
         );
         (statement, key.entity)
     } else {
         let statement = format!(
             "SELECT {COLUMNS} FROM scope_entry AS e JOIN record AS r ON r.id = e.record
-             WHERE e.scope = $1 AND e.seq > $2 AND e.seq <= $3 AND e.state = 0 ORDER BY e.seq LIMIT {ROWS_PER_READ}"
+             WHERE e.scope = $1 AND e.seq > $2 AND e.seq <= $3 AND e.state = 0 ORDER BY e.seq LIMIT $4"
         );
         (statement, i64::from(scope))
     };
@@ -470,11 +471,12 @@ async fn read_scope(
         .bind(of)
         .bind(after.cast_signed())
         .bind(until.cast_signed())
+        .bind(limit)
         .fetch_all(&mut **tx)
         .await
 }
 
 /// These statements are put together from constants of this file alone.
-fn sql(statement: String) -> sqlx::AssertSqlSafe<String> {
+pub(super) fn sql(statement: String) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(statement)
 }

@@ -11,6 +11,7 @@ use sync_protocol::PROTOCOL_VERSION;
 use sync_protocol::cursor::Cursor;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 
+use super::digest;
 use super::first_syncs::Place;
 use super::page::Page;
 use super::pull::{PullError, Puller};
@@ -26,8 +27,11 @@ const UNSUPPORTED_PROTOCOL: Kind = Kind::new(
     "unsupported-protocol",
     "The server does not speak this version of the protocol.",
 );
-const CURSOR_EPOCH: Kind =
-    Kind::new(StatusCode::BAD_REQUEST, "cursor-epoch", "The cursor is from before the server was restored.");
+const RESTORE_UNDECLARED: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "restore-undeclared",
+    "The server was restored from a backup, and nobody has said so.",
+);
 const TOO_MANY_MUTATIONS: Kind =
     Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-mutations", "The exchange carries too many mutations.");
 const MUTATION_GAP: Kind = Kind::new(StatusCode::CONFLICT, "mutation-gap", "A mutation is missing before this one.");
@@ -47,12 +51,12 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// The routes of this slice.
 pub fn routes() -> Router<App> {
-    Router::new().route("/sync/v1/exchange", post(exchange))
+    Router::new().route("/sync/v1/exchange", post(exchange)).route("/sync/v1/digest", post(digest::digest))
 }
 
 /// How they are described.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(exchange))]
+#[openapi(paths(exchange, digest::digest))]
 pub struct Described;
 
 /// Pushes the device's mutations, then pulls what it does not have.
@@ -77,12 +81,14 @@ async fn exchange(
 
     // The push may have changed what its own author may see, so what is held is settled after it.
     let turn = turn(&app, cursor.as_ref(), &request, !outcomes.is_empty()).await?;
-    let (page, rights) = pull(&app, &caller, device, cursor, request.limit_bytes, &turn).await?;
+    let (page, rights) = pull(&app, &caller, device, cursor, &request, &turn).await?;
     app.metrics().exchange(page.count as u64, page.operations.len() as u64);
     let sealed = page.cursor.seal(&app.tenant().cursor_key, app.tenant().id);
     if request.limit_bytes > 0 && !page.more {
         exchanging.ends_at(&page.cursor, &sealed);
     }
+    // It is of use to a device that has something to forget.
+    let safe = (page.safe > 0 && !outcomes.is_empty()).then_some(page.safe);
     let answer = axum::Json(ExchangeResponse {
         protocol: PROTOCOL_VERSION,
         model: rights.view.model.hash.clone(),
@@ -92,6 +98,10 @@ async fn exchange(
         more: page.more,
         head: page.head,
         server_time_ms: app.clock().now_ms(),
+        digest: page.digest,
+        mend: page.mend,
+        expected: page.expected,
+        safe,
     });
     let response = answer.into_response();
     Ok(match turn {
@@ -137,7 +147,7 @@ async fn pull(
     caller: &Caller,
     device: CallerDevice,
     cursor: Option<Cursor>,
-    limit_bytes: u64,
+    request: &ExchangeRequest,
     turn: &Turn,
 ) -> Result<(Page, Arc<Rights>), ApiError> {
     loop {
@@ -151,10 +161,11 @@ async fn pull(
             rights: &rights,
             device: device.num,
             epoch: app.tenant().epoch,
-            limit_bytes: usize::try_from(limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
+            limit_bytes: usize::try_from(request.limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
+            compare: request.compare,
         };
         let page = match &cursor {
-            Some(cursor) if limit_bytes == 0 => Ok(Page::nothing_new(cursor.clone(), head)),
+            Some(cursor) if request.limit_bytes == 0 => Ok(Page::nothing_new(cursor.clone(), head)),
             cursor => match turn {
                 Turn::Now => puller.pull(app.db(), head, (*cursor).clone()).await,
                 Turn::OfFirstSync(place) => place.cut(puller.pull(app.db(), head, (*cursor).clone())).await,
@@ -198,7 +209,7 @@ fn check_form(request: &ExchangeRequest) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn open_cursor(app: &App, text: &str) -> Result<Cursor, ApiError> {
+pub(super) fn open_cursor(app: &App, text: &str) -> Result<Cursor, ApiError> {
     let tenant = app.tenant();
     let cursor = Cursor::open(text, &tenant.cursor_key, tenant.id).map_err(|error| {
         ApiError::new(Kind::new(StatusCode::BAD_REQUEST, error.code(), "The cursor is not one of this server's."))
@@ -206,10 +217,15 @@ fn open_cursor(app: &App, text: &str) -> Result<Cursor, ApiError> {
                 "The cursor is refused: {error}. Send that of the last answer, unchanged, or start over with none."
             ))
     })?;
-    if cursor.epoch != tenant.epoch || cursor.seq > app.live().head() {
-        return Err(ApiError::new(CURSOR_EPOCH)
-            .detail("The server was restored since. Start over with no cursor; the outbox stays valid.")
-            .fact("epoch", tenant.epoch));
+    // A cursor that is authentic and from a later state proves that this state is an older one. To go on would give
+    // sequences out a second time, for other changes.
+    if cursor.epoch > tenant.epoch || (cursor.epoch == tenant.epoch && cursor.seq > app.live().head()) {
+        tracing::error!(
+            cursor.seq,
+            "a device comes from a later state: stop the server and run `cartera restored`, see docs/operations.md"
+        );
+        return Err(ApiError::new(RESTORE_UNDECLARED)
+            .detail("The operator of the server has to run `cartera restored` first. Keep everything and try later."));
     }
     Ok(cursor)
 }

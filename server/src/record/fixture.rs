@@ -78,6 +78,15 @@ impl World {
         world
     }
 
+    /// The same company on a server that was started again.
+    pub async fn reopen(self) -> Self {
+        self.app.close().await;
+        let (config, clock) = (self.app.config().clone(), Arc::new(ManualClock::at(NOW_MS)));
+        let app = App::open(config, clock, Arc::new(SeededEntropy::new(8))).await.expect("the folder opens again");
+        let router = crate::app::router(&app);
+        Self { app, router, ..self }
+    }
+
     /// Lays an overlay over the model.
     pub async fn overlay(&self, yaml: &str) {
         crate::model::apply::apply(&self.app, "test", yaml, false).await.expect("a sound overlay");

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -58,6 +59,9 @@ pub struct Chunks {
     /// Held while chunks are built: whoever wants the same waits and finds it done, whoever wants other chunks leaves
     /// the other readers of the database, and the other core, to everybody else.
     building: Mutex<()>,
+    /// What left before it may be forgotten: a set that was not followed up to here cannot be followed any more, and
+    /// no exchange tells what happened since a chunk of before.
+    horizon: AtomicU64,
     cache: Cache,
     metrics: Metrics,
 }
@@ -76,7 +80,7 @@ impl Chunks {
     /// When the folder cannot be made.
     pub fn open(folder: &Path, limit_bytes: u64, metrics: Metrics) -> io::Result<Self> {
         let cache = Cache::open(folder, limit_bytes)?;
-        Ok(Self { known: RwLock::default(), building: Mutex::default(), cache, metrics })
+        Ok(Self { known: RwLock::default(), building: Mutex::default(), horizon: AtomicU64::new(0), cache, metrics })
     }
 
     /// The chunks of all that these rights let a user hold; builds those that are missing or out of date. `head` is the
@@ -161,6 +165,15 @@ impl Chunks {
         Ok(read)
     }
 
+    /// Notes that what left up to `horizon` is about to be forgotten.
+    pub fn pass_horizon(&self, horizon: Sequence) {
+        self.horizon.fetch_max(horizon, Ordering::SeqCst);
+    }
+
+    fn horizon(&self) -> Sequence {
+        self.horizon.load(Ordering::SeqCst)
+    }
+
     fn known(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().expect("no holder of this lock panics")
     }
@@ -175,7 +188,8 @@ impl Chunks {
     }
 
     fn is_usable(&self, part: &Part, head: Sequence) -> bool {
-        part.is_usable(head) && part.cut.as_ref().is_none_or(|cut| self.cache.holds(cut.hash))
+        let is_known_since = part.as_of(head) >= self.horizon();
+        is_known_since && part.is_usable(head) && part.cut.as_ref().is_none_or(|cut| self.cache.holds(cut.hash))
     }
 
     /// What a manifest lists, when nothing has to be asked or built for it.
@@ -230,7 +244,7 @@ impl Chunks {
             let mut known = self.known_mut();
             for wanted in wanted {
                 let Some(set) = known.sets.get_mut(&wanted.key).filter(|set| set.seen < head) else { continue };
-                if head - set.seen > MOST_EVENTS {
+                if head - set.seen > MOST_EVENTS || set.seen < self.horizon() {
                     set.give_up(head);
                 } else {
                     behind.push((wanted, set.seen));
@@ -242,9 +256,13 @@ impl Chunks {
         }
         let events = events(connection, &behind, head).await?;
         let mut known = self.known_mut();
-        for ((wanted, _), events) in behind.iter().zip(events) {
-            if let Some(set) = known.sets.get_mut(&wanted.key) {
-                set.follow(&events, head);
+        // The horizon may have passed while they were read, and some of them been forgotten.
+        let horizon = self.horizon();
+        for ((wanted, since), events) in behind.iter().zip(events) {
+            match known.sets.get_mut(&wanted.key) {
+                Some(set) if *since < horizon => set.give_up(head),
+                Some(set) => set.follow(&events, head),
+                None => {}
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use sync_protocol::id::RecordId;
@@ -9,7 +10,8 @@ use sync_protocol::wire::ChunkEntry;
 use sync_protocol::wire::chunk::{Chunk, ChunkHash};
 
 use super::Listing;
-use crate::record::fixture::World;
+use crate::horizon;
+use crate::record::fixture::{NOW_MS, World};
 use crate::user::rights::Rights;
 
 async fn list(world: &World, rights: &Rights) -> Listing {
@@ -191,4 +193,23 @@ async fn what_a_person_needs_first_comes_first() {
     assert!(chunks.is_sorted_by_key(|chunk| chunk.priority));
     let priority = |entity: &str| chunks.iter().find(|chunk| chunk.entity == entity).map(|chunk| chunk.priority);
     assert_eq!((priority("opportunity"), priority("stage_history")), (Some(1), Some(3)));
+}
+
+#[tokio::test]
+async fn a_chunk_that_the_horizon_has_passed_is_cut_anew() {
+    let mut world = World::new().await;
+    let kept = world.deal("kept", Some("ana"), json!({})).await;
+    world.deal("deleted", Some("ana"), json!({})).await;
+    let (old, _) = chunk_with(&world, "ana", kept).await.expect("it is hers");
+    world.delete("deleted", "opportunity").await;
+    let app = &world.app;
+    for days in [1, 3] {
+        let now_ms = NOW_MS + days * 86_400_000;
+        let age = Duration::from_hours(24);
+        horizon::pass(app.db(), now_ms, age, app.chunks(), app.metrics()).await.expect("the database answers");
+    }
+    assert_eq!(world.value("SELECT CAST(count(*) AS TEXT) FROM tombstone").await, "0", "nothing tells of it any more");
+    assert!(read(&world, "ana", old.hash).await.is_none(), "the deleted one is in it");
+    assert!(list(&world, &world.rights("ana")).await.seq >= app.live().head(), "no device begins before the horizon");
+    assert!(chunk_with(&world, "ana", kept).await.is_some());
 }

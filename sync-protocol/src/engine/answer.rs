@@ -4,16 +4,34 @@ use std::collections::BTreeSet;
 
 use serde_json::Map;
 
-use super::{Answer, Cause, Engine, Work};
+use super::{Answer, Answered, Cause, Effect, Engine, Work};
 use crate::PROTOCOL_VERSION;
 use crate::fault::{Fault, is_seeded};
 use crate::id::MutationId;
-use crate::store::{Attention, Batch, LayOver, Saved, StoreOp, lost};
+use crate::store::{Attention, Batch, JOURNAL_DAYS, Journaled, LayOver, Saved, StoreOp, lost};
 use crate::wire::{ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Verdict};
 
 impl Engine {
-    pub(super) fn take_answer(&mut self, now_ms: i64, answer: Answer, sent: Vec<MutationId>, outcomes_only: bool) {
+    pub(super) fn take_answer(
+        &mut self,
+        now_ms: i64,
+        answer: Answer,
+        sent: Vec<MutationId>,
+        outcomes_only: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !matches!(answer, Answer::Digest(_)) {
+            self.lose_digest();
+        }
         match answer {
+            Answer::Digest(response) => {
+                self.note_contact();
+                self.problem = None;
+                if let Err(problem) = self.take_digest(now_ms, &response) {
+                    self.lose_digest();
+                    self.stand_back(now_ms, Some(*problem), None);
+                }
+            }
             Answer::Response(response) => {
                 self.note_contact();
                 match read(&response) {
@@ -28,6 +46,10 @@ impl Engine {
                 self.note_contact();
                 match (problem.status, problem.code.as_str()) {
                     (_, code) if code.starts_with("cursor-") => self.work.push_back(Work::Reset),
+                    (_, "mutation-gap") if self.has_answered(expected(&problem)) => {
+                        self.is_wanted = true;
+                        self.offer_again(expected(&problem), effects);
+                    }
                     (401, _) => {
                         self.problem = Some(*problem);
                         self.is_blocked = true;
@@ -58,6 +80,11 @@ impl Engine {
         self.is_wanted = true;
         self.backoff.fail(now_ms, retry_after_ms);
     }
+}
+
+/// The mutation that the server waits for; 0: it does not say.
+fn expected(problem: &Problem) -> MutationId {
+    problem.extra.get("expected").and_then(serde_json::Value::as_u64).unwrap_or_default()
 }
 
 /// The operations of a response that this device understands whole; to skip one would be to lose it.
@@ -107,31 +134,41 @@ pub(super) fn commit(
             if outcome.verdict == Verdict::Deferred {
                 deferred.insert(mutation.id);
             } else {
+                let (head, at_ms) = (response.head, response.server_time_ms);
+                let rejected = outcome.verdict == Verdict::Rejected;
+                let entry = Journaled { mutation: mutation.clone(), rejected, head, at_ms };
                 settle(mutation, outcome, now_ms, &mut ops);
+                ops.push(StoreOp::Journal(Box::new(entry)));
             }
         }
     }
+    if !answered.is_empty() {
+        let before_ms = response.server_time_ms - JOURNAL_DAYS * 24 * 3_600_000;
+        ops.push(StoreOp::JournalTrim { safe: response.safe.unwrap_or_default(), before_ms });
+    }
 
     let is_staging = saved.position.staged_cursor.is_some();
+    let unanswered = sent.iter().any(|id| !answered.contains(id));
+    let ExchangeResponse { cursor, more, head, model, digest, mend, expected, .. } = response;
     if outcomes_only {
         // The cursor stays where it is, and what it stands for is still arriving by chunks.
-        let unanswered = sent.iter().any(|id| !answered.contains(id));
-        let ExchangeResponse { head, model, .. } = response;
-        return (Batch { ops }, Cause::Answer { more: true, head, model, deferred, unanswered });
+        let answered = Answered { more: true, head, model, deferred, unanswered, digest: None, mend, expected };
+        return (Batch { ops }, Cause::Answer(Box::new(answered)));
     }
-    if response.more {
-        ops.push(StoreOp::Stage { operations, cursor: response.cursor });
+    if mend.is_some() {
+        // There are no news from this cursor.
+    } else if more {
+        ops.push(StoreOp::Stage { operations, cursor });
     } else {
         if is_staging && !is_seeded(Fault::ForgetStagedPages) {
             ops.push(StoreOp::ApplyStaged);
         }
         ops.push(StoreOp::Apply { operations });
         let sweep = saved.position.cursor.is_none();
-        ops.push(StoreOp::Checkpoint { cursor: response.cursor, sweep, at_ms: now_ms });
+        ops.push(StoreOp::Checkpoint { cursor, sweep, at_ms: now_ms });
     }
-    let unanswered = sent.iter().any(|id| !answered.contains(id));
-    let ExchangeResponse { more, head, model, .. } = response;
-    (Batch { ops }, Cause::Answer { more, head, model, deferred, unanswered })
+    let answered = Answered { more, head, model, deferred, unanswered, digest, mend, expected };
+    (Batch { ops }, Cause::Answer(Box::new(answered)))
 }
 
 /// A mutation leaves the outbox: its effect goes into the base, what did not come of it to the person.
@@ -151,7 +188,8 @@ fn settle(mutation: &Mutation, outcome: Outcome, now_ms: i64, ops: &mut Vec<Stor
         }));
     }
     ops.push(StoreOp::OutboxRemove { mutation: mutation.id, record });
-    if outcome.verdict == Verdict::Rejected || !lost(mutation, &outcome).is_empty() {
+    // A void one did nothing, and what it stands for was told when it was put in its place.
+    if !mutation.is_void() && (outcome.verdict == Verdict::Rejected || !lost(mutation, &outcome).is_empty()) {
         ops.push(StoreOp::AttentionAdd(Box::new(Attention { mutation: mutation.clone(), outcome, at_ms: now_ms })));
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::answer::unreadable;
-use super::{Answer, Cause, Engine, Work};
+use super::{Answer, Cause, Effect, Engine, Work};
 use crate::PROTOCOL_VERSION;
 use crate::store::{Batch, StoreOp};
 use crate::wire::chunk::ChunkHash;
@@ -67,7 +67,7 @@ impl Engine {
         Next::Fetch(Fetch::Chunks(together(&bootstrap.waiting)))
     }
 
-    pub(super) fn take_fetched(&mut self, now_ms: i64, fetch: Fetch, answer: Answer) {
+    pub(super) fn take_fetched(&mut self, now_ms: i64, fetch: Fetch, answer: Answer, effects: &mut Vec<Effect>) {
         match (fetch, answer) {
             (Fetch::Manifest(_), Answer::Manifest(manifest)) => self.take_manifest(now_ms, manifest),
             (Fetch::Chunks(wanted), Answer::Chunks(bytes)) => self.take_chunks(now_ms, &wanted, bytes),
@@ -80,9 +80,9 @@ impl Engine {
                 self.avoid_chunks();
             }
             (_, answer @ (Answer::Problem { .. } | Answer::Failed)) => {
-                self.take_answer(now_ms, answer, Vec::new(), false);
+                self.take_answer(now_ms, answer, Vec::new(), false, effects);
             }
-            (_, Answer::Response(_) | Answer::Manifest(_) | Answer::Chunks(_)) => {
+            (_, Answer::Response(_) | Answer::Digest(_) | Answer::Manifest(_) | Answer::Chunks(_)) => {
                 let problem = unreadable("The host handed the answer of another request to the engine.".to_owned());
                 self.stand_back(now_ms, Some(*problem), None);
             }

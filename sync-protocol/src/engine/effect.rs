@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::{Fetch, SyncState};
 use crate::id::MutationId;
-use crate::store::Batch;
-use crate::wire::ExchangeRequest;
+use crate::store::{Batch, Query};
+use crate::wire::{DigestRequest, ExchangeRequest};
 
 /// What the host is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,20 @@ pub enum Effect {
         exchange: u64,
         /// What to fetch.
         fetch: Fetch,
+    },
+    /// Send a digest request; answer with [`super::Input::Answered`], however it ends.
+    Digest {
+        /// The number of the exchange.
+        exchange: u64,
+        /// The request.
+        request: DigestRequest,
+    },
+    /// Ask the storage with [`crate::store::look_up`]; answer with [`super::Input::Found`].
+    LookUp {
+        /// The number of the question.
+        look: u64,
+        /// The question.
+        query: Query,
     },
     /// Apply a batch with [`crate::store::apply`] in one transaction and commit it; answer with
     /// [`super::Input::Committed`] or [`super::Input::CommitFailed`].

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use crate::id::{MutationId, RecordId, Sequence};
-use crate::store::{Batch, Saved, StoreOp};
+use crate::store::{Batch, Found, Saved, StoreOp};
 use crate::wire::{
-    ExchangeResponse, FieldOperation, Fields, LiveEvent, ManifestResponse, Mutation, MutationKind, Problem,
+    DigestResponse, ExchangeResponse, FieldOperation, Fields, LiveEvent, ManifestResponse, Mutation, MutationKind,
+    Problem,
 };
 
 /// What happened.
@@ -17,13 +18,21 @@ pub enum Input {
     SyncRequested,
     /// An exchange ended.
     Answered {
-        /// The number of its [`super::Effect::Send`] or [`super::Effect::Fetch`]; any other is ignored.
+        /// The number of its [`super::Effect::Send`], [`super::Effect::Fetch`] or [`super::Effect::Digest`]; any other is
+        /// ignored.
         exchange: u64,
         /// How it ended.
         answer: Answer,
     },
     /// An event of the live stream; it may be late, come twice or never.
     Live(LiveEvent),
+    /// The storage was asked.
+    Found {
+        /// The number of its [`super::Effect::LookUp`]; any other is ignored.
+        look: u64,
+        /// What it said; `None`: it failed.
+        found: Option<Found>,
+    },
     /// A batch is durable.
     Committed {
         /// The number of its [`super::Effect::Commit`].
@@ -65,6 +74,8 @@ pub enum Answer {
     Manifest(Box<ManifestResponse>),
     /// With the uncompressed bytes of chunks, in any order; one that did not come whole is left out.
     Chunks(Vec<Arc<[u8]>>),
+    /// With the answer to a digest request.
+    Digest(Box<DigestResponse>),
     /// With a problem.
     Problem {
         /// The problem.

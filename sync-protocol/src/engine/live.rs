@@ -66,7 +66,9 @@ impl Engine {
     pub(super) fn next_work(&mut self) -> Option<Work> {
         loop {
             match self.work.pop_front()? {
-                Work::Live { delta, .. } if self.flight.is_some() || !fits(&self.saved, &delta) => {
+                Work::Live { delta, .. }
+                    if self.flight.is_some() || self.mending.is_comparing() || !fits(&self.saved, &delta) =>
+                {
                     self.news.hear(delta.head);
                 }
                 work => return Some(work),

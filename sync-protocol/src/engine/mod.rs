@@ -14,8 +14,10 @@ mod answer;
 mod backoff;
 mod bootstrap;
 mod effect;
+mod hunt;
 mod input;
 mod live;
+mod mend;
 mod report;
 mod request;
 mod state;
@@ -29,12 +31,14 @@ use bootstrap::Next;
 pub use effect::Effect;
 pub use input::{Answer, CommitFailure, Draft, Edit, Input};
 use live::News;
+use mend::Mending;
 use report::Reporting;
 pub use state::{FirstSync, Phase, SyncState};
 
+use crate::digest::Hash;
 use crate::id::{MutationId, Sequence};
-use crate::store::{Batch, Saved, StoreOp};
-use crate::wire::{Delta, ExchangeResponse, ManifestResponse, Operation, Problem};
+use crate::store::{Batch, Journaled, Saved, StoreOp};
+use crate::wire::{Delta, ExchangeResponse, ManifestResponse, MendReason, Operation, Problem};
 
 /// What the host decides about its engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +87,7 @@ pub struct Engine {
     news: News,
     reporting: Reporting,
     bootstrap: bootstrap::Progress,
+    mending: Mending,
     shown: Option<SyncState>,
 }
 
@@ -93,6 +98,11 @@ enum Work {
     Live { delta: Box<Delta>, operations: Vec<Operation> },
     Manifest(Box<ManifestResponse>),
     Chunks(Batch),
+    Mend(MendReason),
+    Mended(Vec<Operation>),
+    MendEnded { cursor: Option<String> },
+    Compared { at_ms: i64 },
+    Reoffer { from: MutationId, journal: Vec<Journaled> },
     Reset,
     Dismiss(MutationId),
     Model(String),
@@ -117,13 +127,30 @@ struct Commit {
 #[derive(Debug)]
 enum Cause {
     Edit { ticket: u64, mutations: Vec<MutationId> },
-    Answer { more: bool, head: Sequence, model: String, deferred: BTreeSet<MutationId>, unanswered: bool },
+    Answer(Box<Answered>),
     Live { head: Sequence },
     Manifest { model: String },
     Chunks,
+    Mend,
+    Mended,
+    Compared,
+    Reoffer,
     Reset,
     Dismiss,
     Model,
+}
+
+/// What an answer said besides what its batch does.
+#[derive(Debug)]
+struct Answered {
+    more: bool,
+    head: Sequence,
+    model: String,
+    deferred: BTreeSet<MutationId>,
+    unanswered: bool,
+    digest: Option<Hash>,
+    mend: Option<MendReason>,
+    expected: Option<MutationId>,
 }
 
 impl Engine {
@@ -150,6 +177,7 @@ impl Engine {
             news: News::default(),
             reporting: Reporting::default(),
             bootstrap: bootstrap::Progress::default(),
+            mending: Mending::default(),
             shown: None,
         }
     }
@@ -163,11 +191,10 @@ impl Engine {
     /// What a person sees of it.
     #[must_use]
     pub fn state(&self) -> SyncState {
-        let is_committing = self
-            .commit
-            .as_ref()
-            .is_some_and(|commit| !matches!(commit.cause, Cause::Edit { .. } | Cause::Dismiss | Cause::Model));
-        let is_syncing = self.flight.is_some() || is_committing;
+        let is_committing = self.commit.as_ref().is_some_and(|commit| {
+            !matches!(commit.cause, Cause::Edit { .. } | Cause::Dismiss | Cause::Model | Cause::Compared)
+        });
+        let is_syncing = self.flight.is_some() || is_committing || self.mending.is_mending();
         state::describe(&self.saved, is_syncing, self.offline_since_ms, self.problem.as_ref())
     }
 
@@ -175,6 +202,9 @@ impl Engine {
     pub fn handle(&mut self, now_ms: i64, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.take(now_ms, input, &mut effects);
+        if self.may_send(now_ms) {
+            self.resume_mend();
+        }
         self.commit_next(now_ms, &mut effects);
         self.send_if_due(now_ms, &mut effects);
         if let Some(at_ms) = self.backoff.announce() {
@@ -195,12 +225,13 @@ impl Engine {
             Input::Answered { exchange, answer } => {
                 if let Some(flight) = self.flight.take_if(|flight| flight.number == exchange) {
                     match flight.fetch {
-                        Some(fetch) => self.take_fetched(now_ms, fetch, answer),
-                        None => self.take_answer(now_ms, answer, flight.sent, flight.outcomes_only),
+                        Some(fetch) => self.take_fetched(now_ms, fetch, answer, effects),
+                        None => self.take_answer(now_ms, answer, flight.sent, flight.outcomes_only, effects),
                     }
                 }
             }
             Input::Live(event) => self.take_live(event),
+            Input::Found { look, found } => self.take_found(now_ms, look, found),
             Input::Committed { commit } => {
                 if let Some(commit) = self.commit.take_if(|pending| pending.number == commit) {
                     self.take_commit(now_ms, commit, effects);
@@ -248,27 +279,15 @@ impl Engine {
                 self.is_wanted = true;
                 effects.push(Effect::Saved { ticket, mutations });
             }
-            Cause::Answer { more, head, model, deferred, unanswered } => {
-                self.news.know(head);
-                self.deferred.extend(deferred);
-                if !more {
-                    self.resets_in_a_row = 0;
-                }
-                let rest = self.saved.outbox.iter().any(|mutation| !self.deferred.contains(&mutation.id));
-                self.is_wanted = more || rest;
-                if unanswered || (!self.is_wanted && !self.deferred.is_empty()) {
-                    self.backoff.fail(now_ms, None);
-                } else {
-                    self.backoff.succeed();
-                }
-                self.want_model(model, effects);
-            }
+            Cause::Answer(answered) => self.take_answered(now_ms, *answered, effects),
             Cause::Live { head } => self.news.know(head),
             Cause::Manifest { model } => {
                 self.follow_manifest();
                 self.want_model(model, effects);
             }
             Cause::Chunks => self.follow_chunks(),
+            Cause::Mend => self.take_prepared(now_ms, effects),
+            Cause::Mended | Cause::Reoffer => self.is_wanted = true,
             Cause::Reset => {
                 self.is_wanted = true;
                 self.resets_in_a_row += 1;
@@ -277,7 +296,34 @@ impl Engine {
                 }
             }
             Cause::Model => self.fetching_model = None,
-            Cause::Dismiss => {}
+            Cause::Dismiss | Cause::Compared => {}
+        }
+    }
+
+    fn take_answered(&mut self, now_ms: i64, answered: Answered, effects: &mut Vec<Effect>) {
+        let Answered { more, head, model, deferred, unanswered, digest, mend, expected } = answered;
+        self.news.know(head);
+        self.deferred.extend(deferred);
+        let is_whole = !more && mend.is_none();
+        if is_whole {
+            self.resets_in_a_row = 0;
+        }
+        let rest = self.is_rest();
+        self.is_wanted = more || rest;
+        if unanswered || (!self.is_wanted && !self.deferred.is_empty()) {
+            self.backoff.fail(now_ms, None);
+        } else {
+            self.backoff.succeed();
+        }
+        self.want_model(model, effects);
+        match (expected, mend, digest) {
+            (Some(expected), _, _) if self.has_answered(expected) => {
+                self.is_wanted = true;
+                self.offer_again(expected, effects);
+            }
+            (_, Some(why), _) => self.take_order(why),
+            (_, None, Some(digest)) if is_whole => self.compare(digest, effects),
+            (_, None, _) => {}
         }
     }
 
@@ -291,16 +337,27 @@ impl Engine {
     fn take_failed_commit(&mut self, now_ms: i64, cause: &Cause, failure: CommitFailure, effects: &mut Vec<Effect>) {
         match (cause, failure) {
             (Cause::Edit { ticket, .. }, _) => effects.push(Effect::NotSaved { ticket: *ticket }),
-            (Cause::Answer { .. }, CommitFailure::BaseMissing) => self.work.push_back(Work::Reset),
+            (Cause::Answer(_), CommitFailure::BaseMissing) => self.work.push_back(Work::Mend(MendReason::BaseMissing)),
             // An exchange from the same cursor brings the same, and finds out what is wrong with it.
             (Cause::Live { .. }, CommitFailure::BaseMissing) => self.is_wanted = true,
             (Cause::Chunks, CommitFailure::Chunk) => self.avoid_chunks(),
-            (Cause::Answer { .. } | Cause::Live { .. } | Cause::Manifest { .. } | Cause::Chunks | Cause::Reset, _) => {
+            (
+                Cause::Answer(_)
+                | Cause::Live { .. }
+                | Cause::Manifest { .. }
+                | Cause::Chunks
+                | Cause::Mend
+                | Cause::Mended
+                | Cause::Reoffer
+                | Cause::Reset,
+                _,
+            ) => {
+                self.stop_mending();
                 self.is_wanted = true;
                 self.backoff.fail(now_ms, None);
             }
             (Cause::Model, _) => self.fetching_model = None,
-            (Cause::Dismiss, _) => {}
+            (Cause::Dismiss | Cause::Compared, _) => {}
         }
     }
 
@@ -322,7 +379,18 @@ impl Engine {
             Work::Live { delta, operations } => live::commit(*delta, operations, now_ms),
             Work::Manifest(manifest) => bootstrap::commit(*manifest),
             Work::Chunks(batch) => (batch, Cause::Chunks),
-            Work::Reset => (Batch::of(StoreOp::Reset), Cause::Reset),
+            Work::Mend(why) => self.begin_mend(why),
+            Work::Mended(operations) => (Batch::of(StoreOp::StageMended { operations }), Cause::Mended),
+            Work::MendEnded { cursor: Some(cursor) } => {
+                (Batch::of(StoreOp::Stage { operations: Vec::new(), cursor }), Cause::Mended)
+            }
+            Work::MendEnded { cursor: None } => (Batch::of(StoreOp::EndMend), Cause::Compared),
+            Work::Compared { at_ms } => (Batch::of(StoreOp::Compared { at_ms }), Cause::Compared),
+            Work::Reoffer { from, journal } => self.reoffer(now_ms, from, journal),
+            Work::Reset => {
+                self.stop_mending();
+                (Batch::of(StoreOp::Reset), Cause::Reset)
+            }
             Work::Dismiss(mutation) => (Batch::of(StoreOp::AttentionRemove { mutation }), Cause::Dismiss),
             Work::Model(hash) => (Batch::of(StoreOp::Model { hash }), Cause::Model),
         };
@@ -332,11 +400,16 @@ impl Engine {
         self.commit = Some(Commit { number: self.commits, batch, cause });
     }
 
-    fn send_if_due(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
-        let is_free = self.flight.is_none() && self.commit.is_none() && self.work.is_empty();
+    fn may_send(&mut self, now_ms: i64) -> bool {
+        let is_busy = self.flight.is_some() || self.commit.is_some() || self.mending.is_reading();
+        let is_free = !is_busy && self.work.is_empty();
         self.is_wanted |= is_free && self.news.want_exchange();
         let may_try = self.is_online && !self.is_blocked && self.backoff.allows(now_ms);
-        if !(is_free && may_try && self.is_wanted) {
+        is_free && may_try && self.is_wanted
+    }
+
+    fn send_if_due(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        if !self.may_send(now_ms) {
             return;
         }
         let next = self.next();
@@ -347,22 +420,25 @@ impl Engine {
         self.backoff.end();
         self.exchanges += 1;
         let exchange = self.exchanges;
-        match next {
-            Next::Exchange { outcomes_only } => {
-                let request = request::build(&self.saved, &self.deferred, &self.settings, outcomes_only);
-                let sent: Vec<MutationId> = request.mutations.iter().map(|mutation| mutation.id).collect();
-                for id in &sent {
+        let mut flight = Flight { number: exchange, sent: Vec::new(), outcomes_only: false, fetch: None };
+        match (self.ask_digest(), next) {
+            (Some(request), _) => effects.push(Effect::Digest { exchange, request }),
+            (None, Next::Exchange { outcomes_only }) => {
+                let compare = self.mending.wants_digest();
+                let request = request::build(&self.saved, &self.deferred, &self.settings, outcomes_only, compare);
+                flight.sent = request.mutations.iter().map(|mutation| mutation.id).collect();
+                flight.outcomes_only = outcomes_only;
+                for id in &flight.sent {
                     self.deferred.remove(id);
                 }
-                self.flight = Some(Flight { number: exchange, sent, outcomes_only, fetch: None });
                 effects.push(Effect::Send { exchange, request });
             }
-            Next::Fetch(fetch) => {
-                let sent = Vec::new();
-                self.flight = Some(Flight { number: exchange, sent, outcomes_only: false, fetch: Some(fetch.clone()) });
+            (None, Next::Fetch(fetch)) => {
+                flight.fetch = Some(fetch.clone());
                 effects.push(Effect::Fetch { exchange, fetch });
             }
-            Next::AfterModel => {}
+            (None, Next::AfterModel) => {}
         }
+        self.flight = Some(flight);
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn build(
     deferred: &BTreeSet<MutationId>,
     settings: &Settings,
     outcomes_only: bool,
+    compare: bool,
 ) -> ExchangeRequest {
     let position = &saved.position;
     let after_chunks = position.bootstrap.as_ref().map(|bootstrap| bootstrap.cursor.clone());
@@ -23,6 +24,7 @@ pub(super) fn build(
         acknowledged: saved.outbox.first().map_or(position.last_mutation, |oldest| oldest.id - 1),
         mutations: choose(&saved.outbox, deferred, settings.push_bytes),
         limit_bytes: if outcomes_only { 0 } else { settings.limit_bytes },
+        compare,
         language: settings.language.clone(),
     }
 }

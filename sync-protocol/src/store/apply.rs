@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::tally::Tally;
 use super::{BaseRecord, Batch, LayOver, Position, PutRow, Store, StoreOp, lay};
 use crate::fault::{Fault, is_seeded};
 use crate::id::{RecordId, Sequence};
@@ -36,6 +37,8 @@ impl<E> From<E> for ApplyError<E> {
 /// [`ApplyError`]; the host rolls back and hands the engine the failure.
 pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S::Error>> {
     let mut position = store.position()?;
+    let mut tally = Tally::of(store);
+    let store = &mut tally;
     for op in &batch.ops {
         position.follow(op);
         match op {
@@ -48,7 +51,7 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
             StoreOp::AttentionRemove { mutation } => store.remove_attention(*mutation)?,
             StoreOp::LayOver(over) => lay_over(store, over)?,
             StoreOp::Apply { operations } => apply_page(store, operations, &position)?,
-            StoreOp::Stage { operations, .. } => store.push_staged(operations)?,
+            StoreOp::Stage { operations, .. } | StoreOp::StageMended { operations } => store.push_staged(operations)?,
             StoreOp::ApplyStaged => {
                 while let Some(page) = store.pop_staged()? {
                     apply_page(store, &page, &position)?;
@@ -67,37 +70,58 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
                 store.clear_laid()?;
                 while store.pop_staged()?.is_some() {}
             }
-            StoreOp::Manifest { .. } | StoreOp::Model { .. } => {}
+            StoreOp::BeginMend { .. } => {
+                while store.pop_staged()?.is_some() {}
+                doubt_laid(store)?;
+                store.recount()?;
+            }
+            StoreOp::Journal(entry) => store.add_to_journal(entry)?,
+            StoreOp::JournalTrim { safe, before_ms } => store.trim_journal(*safe, *before_ms)?,
+            StoreOp::Reoffer { mutations, from } => {
+                store.take_journal(*from)?;
+                for mutation in mutations {
+                    store.add_to_outbox(mutation)?;
+                }
+            }
+            StoreOp::Manifest { .. } | StoreOp::Model { .. } | StoreOp::Compared { .. } | StoreOp::EndMend => {}
         }
     }
     store.put_position(&position)?;
+    tally.write()?;
     Ok(())
 }
 
 /// The name under which [`Store::put_laid`] remembers that an outcome removed the whole record.
 const REMOVED: &str = "";
 
-fn lay_over<S: Store>(store: &mut S, over: &LayOver) -> Result<(), S::Error> {
+/// A record that an outcome makes: no operation has said yet where it stands.
+fn made(over: &LayOver) -> BaseRecord {
+    BaseRecord {
+        entity: over.entity.clone(),
+        seq: over.seq,
+        scopes: Vec::new(),
+        fields: Fields::new(),
+        hidden: false,
+        generation: 0,
+    }
+}
+
+fn lay_over<S: Store>(store: &mut Tally<S>, over: &LayOver) -> Result<(), S::Error> {
     if over.kind == MutationKind::Delete {
-        store.remove_base(over.record)?;
+        store.remove(over.record)?;
         return store.put_laid(over.record, REMOVED, over.seq);
     }
     let known = store.base(over.record)?;
     let mut record = match (known, over.kind) {
+        // What is older than its own making is what a restored server has lost: the record begins anew.
+        (Some(record), MutationKind::Create) if record.seq < over.seq => made(over),
         (Some(record), _) => record,
-        (None, MutationKind::Create) => BaseRecord {
-            entity: over.entity.clone(),
-            seq: over.seq,
-            scopes: Vec::new(),
-            fields: Fields::new(),
-            hidden: false,
-            generation: 0,
-        },
+        (None, MutationKind::Create) => made(over),
         (None, _) => return Ok(()),
     };
     lay(&mut record.fields, &over.set, &over.ops);
     lay(&mut record.fields, &over.server, &[]);
-    store.put_base(over.record, record)?;
+    store.put(over.record, record)?;
     let fields = over.set.keys().chain(over.server.keys()).map(String::as_str);
     for field in fields.chain(over.ops.iter().map(FieldOperation::field)) {
         store.put_laid(over.record, field, over.seq)?;
@@ -105,7 +129,11 @@ fn lay_over<S: Store>(store: &mut S, over: &LayOver) -> Result<(), S::Error> {
     Ok(())
 }
 
-fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) -> Result<(), ApplyError<S::Error>> {
+fn apply_page<S: Store>(
+    store: &mut Tally<S>,
+    page: &[Operation],
+    position: &Position,
+) -> Result<(), ApplyError<S::Error>> {
     let laid = store.laid()?;
     for operation in page {
         match operation {
@@ -132,7 +160,7 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
                     hidden: false,
                     generation: position.run(),
                 };
-                store.put_base(*id, record)?;
+                store.put(*id, record)?;
             }
             Operation::Acknowledged { id, seq, scopes } => {
                 if newer_than(&laid, *id, *seq).contains(&REMOVED) {
@@ -140,10 +168,18 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
                 }
                 let known = store.base(*id)?.ok_or(ApplyError::BaseMissing { record: *id })?;
                 let (seq, scopes, generation) = (*seq, scopes.clone(), position.run());
-                store.put_base(*id, BaseRecord { seq, scopes, generation, hidden: false, ..known })?;
+                store.put(*id, BaseRecord { seq, scopes, generation, hidden: false, ..known })?;
             }
-            Operation::Delete { id, .. } => store.remove_base(*id)?,
-            Operation::Exit { id, .. } => leave(store, *id)?,
+            Operation::Delete { id, seq } => {
+                if !is_made_after(store, *id, *seq)? {
+                    store.remove(*id)?;
+                }
+            }
+            Operation::Exit { id, seq } => {
+                if !is_made_after(store, *id, *seq)? {
+                    leave(store, *id)?;
+                }
+            }
             Operation::ScopeAdd { .. } => {}
             Operation::ScopeDrop { .. } if is_seeded(Fault::KeepDroppedScope) => {}
             Operation::ScopeDrop { scope } => {
@@ -151,7 +187,7 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
                     if let Some(mut record) = store.base(id)? {
                         record.scopes.retain(|held| held != scope);
                         let is_out = record.scopes.is_empty();
-                        store.put_base(id, record)?;
+                        store.put(id, record)?;
                         if is_out {
                             leave(store, id)?;
                         }
@@ -166,7 +202,7 @@ fn apply_page<S: Store>(store: &mut S, page: &[Operation], position: &Position) 
 /// Puts a chunk's rows into the base: those of which this run has no later state. A record that stands in several
 /// scopes comes with the chunks of each, and their scopes add up; where they differ, it changed since, and the
 /// exchange after the chunks brings it whole.
-fn apply_chunk<S: Store>(store: &mut S, bytes: &[u8], run: u64) -> Result<(), ApplyError<S::Error>> {
+fn apply_chunk<S: Store>(store: &mut Tally<S>, bytes: &[u8], run: u64) -> Result<(), ApplyError<S::Error>> {
     let chunk = Chunk::read(bytes).map_err(ApplyError::Chunk)?;
     let laid = store.laid()?;
     for row in chunk.rows() {
@@ -174,24 +210,25 @@ fn apply_chunk<S: Store>(store: &mut S, bytes: &[u8], run: u64) -> Result<(), Ap
         if newer.contains(&REMOVED) {
             continue;
         }
+        let former = store.standing(row.id)?;
         let mut scopes = vec![chunk.scope];
         // What an earlier run left says nothing: it may have had other fields, of a server before its restore.
-        if let Some(known) = store.standing(row.id)?.filter(|known| known.generation == run) {
-            scopes = known.scopes;
+        if let Some(known) = former.as_ref().filter(|known| known.generation == run) {
+            scopes.clone_from(&known.scopes);
             if !scopes.contains(&chunk.scope) {
                 scopes.push(chunk.scope);
                 scopes.sort_unstable();
             }
             if known.seq > row.seq {
                 if let Some(record) = store.base(row.id)? {
-                    store.put_base(row.id, BaseRecord { scopes, ..record })?;
+                    store.put(row.id, BaseRecord { scopes, ..record })?;
                 }
                 continue;
             }
         }
         let put = PutRow { entity: &chunk.entity, row, scopes: &scopes, generation: run };
         if newer.is_empty() {
-            store.put_row(&put)?;
+            store.put_row(&put, former.as_ref())?;
         } else {
             put_beside(store, &put, &newer)?;
         }
@@ -200,12 +237,12 @@ fn apply_chunk<S: Store>(store: &mut S, bytes: &[u8], run: u64) -> Result<(), Ap
 }
 
 /// Puts a row, but for the fields of which a later outcome has told.
-fn put_beside<S: Store>(store: &mut S, put: &PutRow<'_>, newer: &[&str]) -> Result<(), ApplyError<S::Error>> {
+fn put_beside<S: Store>(store: &mut Tally<S>, put: &PutRow<'_>, newer: &[&str]) -> Result<(), ApplyError<S::Error>> {
     let mut record = put.to_record().map_err(ApplyError::Chunk)?;
     let mut kept = store.base(put.row.id)?.map(|known| known.fields).unwrap_or_default();
     kept.retain(|field, _| newer.contains(&field.as_str()));
     record.fields = put_over(kept, &record.fields, newer);
-    Ok(store.put_base(put.row.id, record)?)
+    Ok(store.put(put.row.id, record)?)
 }
 
 /// Puts `set` over `fields`, except for what a later outcome has said: a page that was cut before it must not undo it.
@@ -221,20 +258,36 @@ fn newer_than(laid: &BTreeMap<RecordId, BTreeMap<String, Sequence>>, record: Rec
     fields.filter(|(_, laid)| **laid > seq).map(|(field, _)| field.as_str()).collect()
 }
 
+/// What an outcome laid over a record since the last checkpoint stands there under the record's former sequence, and a
+/// restored server may have lost it: only an operation can say what the record is.
+fn doubt_laid<S: Store>(store: &mut Tally<S>) -> Result<(), S::Error> {
+    for id in store.laid()?.into_keys() {
+        if let Some(record) = store.base(id)? {
+            store.put(id, BaseRecord { generation: 0, ..record })?;
+        }
+    }
+    store.clear_laid()
+}
+
+/// Whether an outcome has made the record since, on a restored server: it is not the one that left.
+fn is_made_after<S: Store>(store: &Tally<S>, id: RecordId, seq: Sequence) -> Result<bool, S::Error> {
+    Ok(store.base(id)?.is_some_and(|record| record.generation == 0 && record.seq > seq))
+}
+
 /// A record leaves the device: at once, or, while the outbox needs it, from sight.
-fn leave<S: Store>(store: &mut S, id: RecordId) -> Result<(), S::Error> {
+fn leave<S: Store>(store: &mut Tally<S>, id: RecordId) -> Result<(), S::Error> {
     if !store.is_pending(id)? {
-        return store.remove_base(id);
+        return store.remove(id);
     }
     match store.base(id)? {
-        Some(record) => store.put_base(id, BaseRecord { hidden: true, scopes: Vec::new(), ..record }),
+        Some(record) => store.put(id, BaseRecord { hidden: true, scopes: Vec::new(), ..record }),
         None => Ok(()),
     }
 }
 
-fn remove_if_needless<S: Store>(store: &mut S, id: RecordId) -> Result<(), S::Error> {
+fn remove_if_needless<S: Store>(store: &mut Tally<S>, id: RecordId) -> Result<(), S::Error> {
     if store.base(id)?.is_some_and(|record| record.hidden) && !store.is_pending(id)? {
-        store.remove_base(id)?;
+        store.remove(id)?;
     }
     Ok(())
 }

@@ -2,9 +2,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Journaled;
 use crate::id::{MutationId, RecordId, Sequence};
 use crate::wire::chunk::ChunkHash;
-use crate::wire::{ChunkEntry, FieldOperation, Fields, Mutation, MutationKind, Operation, Outcome, Verdict};
+use crate::wire::{
+    ChunkEntry, FieldOperation, Fields, MendReason, Mutation, MutationKind, Operation, Outcome, Verdict,
+};
 
 /// Steps that become durable together or not at all, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,6 +83,39 @@ pub enum StoreOp {
     },
     /// Start over: forget the cursor and what is staged, keep the base until the next checkpoint, and the outbox.
     Reset,
+    /// Begin to compare with the server: forget what is staged, count the digests anew from the records.
+    BeginMend {
+        /// Why.
+        why: MendReason,
+    },
+    /// Operations that the comparison brought are kept aside until it ends; a [`StoreOp::Stage`] ends it.
+    StageMended {
+        /// In the order received.
+        operations: Vec<Operation>,
+    },
+    /// The comparison has ended without a difference.
+    EndMend,
+    /// A mutation has its outcome, and the server might yet lose both.
+    Journal(Box<Journaled>),
+    /// Part of the journal is no longer needed: see [`super::Store::trim_journal`].
+    JournalTrim {
+        /// What was decided up to here is in a backup.
+        safe: Sequence,
+        /// What was answered before is too old, by the server's clock.
+        before_ms: i64,
+    },
+    /// The server was restored and has lost mutations: they go back into the outbox, in front of what waits there.
+    Reoffer {
+        /// The mutation that the server waits for.
+        from: MutationId,
+        /// All from there on that the outbox does not have; void where the journal does not have them either.
+        mutations: Vec<Mutation>,
+    },
+    /// The contents were compared.
+    Compared {
+        /// When.
+        at_ms: i64,
+    },
     /// The device holds this model.
     Model {
         /// Its hash.

@@ -2,7 +2,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{ApplyError, Attention, BaseRecord, Batch, Position, Saved, Store, View, apply, replay};
+use super::{
+    ApplyError, Attention, BaseRecord, Batch, JOURNAL_LENGTH, Journaled, Position, Saved, Standing, Store, View, apply,
+    replay,
+};
+use crate::digest::SetDigest;
 use crate::id::{MutationId, RecordId, ScopeId, Sequence};
 use crate::wire::{Mutation, Operation};
 
@@ -12,6 +16,8 @@ pub struct MemoryStore {
     bases: BTreeMap<RecordId, Arc<BaseRecord>>,
     outbox: BTreeMap<MutationId, Mutation>,
     attention: BTreeMap<MutationId, Attention>,
+    journal: BTreeMap<MutationId, Journaled>,
+    digests: BTreeMap<ScopeId, SetDigest>,
     staged: VecDeque<Arc<[Operation]>>,
     laid: BTreeMap<RecordId, BTreeMap<String, Sequence>>,
     position: Position,
@@ -80,6 +86,24 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn standing(&self, id: RecordId) -> Result<Option<Standing>, Infallible> {
+        Ok(self.bases.get(&id).map(|record| record.standing()))
+    }
+
+    fn each_base(&self, each: &mut dyn FnMut(RecordId, BaseRecord)) -> Result<(), Infallible> {
+        self.bases.iter().for_each(|(id, record)| each(*id, record.as_ref().clone()));
+        Ok(())
+    }
+
+    fn digests(&self) -> Result<BTreeMap<ScopeId, SetDigest>, Infallible> {
+        Ok(self.digests.clone())
+    }
+
+    fn put_digest(&mut self, scope: ScopeId, digest: SetDigest) -> Result<(), Infallible> {
+        self.digests.insert(scope, digest);
+        Ok(())
+    }
+
     fn bases_in_scope(&self, scope: ScopeId) -> Result<Vec<RecordId>, Infallible> {
         let standing = self.bases().filter(|(_, record)| record.scopes.contains(&scope));
         Ok(standing.map(|(id, _)| id).collect())
@@ -101,6 +125,28 @@ impl Store for MemoryStore {
 
     fn remove_from_outbox(&mut self, mutation: MutationId) -> Result<(), Infallible> {
         self.outbox.remove(&mutation);
+        Ok(())
+    }
+
+    fn add_to_journal(&mut self, entry: &Journaled) -> Result<(), Infallible> {
+        self.journal.insert(entry.mutation.id, entry.clone());
+        Ok(())
+    }
+
+    fn journal(&self, from: MutationId) -> Result<Vec<Journaled>, Infallible> {
+        Ok(self.journal.range(from..).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    fn take_journal(&mut self, from: MutationId) -> Result<(), Infallible> {
+        self.journal.split_off(&from);
+        Ok(())
+    }
+
+    fn trim_journal(&mut self, safe: Sequence, before_ms: i64) -> Result<(), Infallible> {
+        self.journal.retain(|_, entry| entry.head > safe && entry.at_ms >= before_ms);
+        while self.journal.len() > JOURNAL_LENGTH {
+            self.journal.pop_first();
+        }
         Ok(())
     }
 

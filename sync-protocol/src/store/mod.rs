@@ -9,9 +9,12 @@
 mod apply;
 mod batch;
 mod bootstrap;
+mod journal;
 mod memory;
+mod query;
 mod replay;
 mod saved;
+mod tally;
 
 use std::collections::BTreeMap;
 
@@ -19,12 +22,15 @@ pub use apply::{ApplyError, apply};
 pub(crate) use batch::lost;
 pub use batch::{Attention, Batch, LayOver, StoreOp};
 pub use bootstrap::Bootstrap;
+pub use journal::{JOURNAL_DAYS, JOURNAL_LENGTH, Journaled};
 pub use memory::MemoryStore;
+pub use query::{Found, HeldRecord, Query, look_up};
 pub use replay::{View, lay, replay};
 pub use saved::{Position, Saved};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::SetDigest;
 use crate::id::{MutationId, RecordId, ScopeId, Sequence};
 use crate::wire::chunk::{ChunkError, ChunkRow};
 use crate::wire::{Fields, Mutation, Operation};
@@ -48,7 +54,15 @@ pub struct BaseRecord {
     pub generation: u64,
 }
 
-/// What decides whether a chunk's row is news.
+impl BaseRecord {
+    /// What it says beside its fields.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { seq: self.seq, scopes: self.scopes.clone(), generation: self.generation }
+    }
+}
+
+/// Where a base record stands, and since which change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// [`BaseRecord::seq`].
@@ -102,14 +116,13 @@ pub trait Store {
     /// The storage failed; likewise in every other method.
     fn base(&self, id: RecordId) -> Result<Option<BaseRecord>, Self::Error>;
 
-    /// What a base record says beside its fields; a store that can read that alone is faster.
+    /// What a base record says beside its fields; asked before each one is put, so a store should not read the fields.
     ///
     /// # Errors
     ///
     /// The storage failed.
     fn standing(&self, id: RecordId) -> Result<Option<Standing>, Self::Error> {
-        let record = self.base(id)?;
-        Ok(record.map(|BaseRecord { seq, scopes, generation, .. }| Standing { seq, scopes, generation }))
+        Ok(self.base(id)?.map(|record| record.standing()))
     }
 
     /// Stores a chunk's row in the place of the former record; a store that keeps the JSON of fields copies it.
@@ -135,6 +148,27 @@ pub trait Store {
     ///
     /// The storage failed.
     fn remove_base(&mut self, id: RecordId) -> Result<(), Self::Error>;
+
+    /// Hands every base record to `each`.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn each_base(&self, each: &mut dyn FnMut(RecordId, BaseRecord)) -> Result<(), Self::Error>;
+
+    /// The digest of each scope that [`Store::put_digest`] stored.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn digests(&self) -> Result<BTreeMap<ScopeId, SetDigest>, Self::Error>;
+
+    /// Stores a scope's digest in the place of the former one.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn put_digest(&mut self, scope: ScopeId, digest: SetDigest) -> Result<(), Self::Error>;
 
     /// The base records whose scopes contain `scope`.
     ///
@@ -171,6 +205,35 @@ pub trait Store {
     ///
     /// The storage failed.
     fn remove_from_outbox(&mut self, mutation: MutationId) -> Result<(), Self::Error>;
+
+    /// Remembers an answered mutation for as long as the server might lose it.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn add_to_journal(&mut self, entry: &Journaled) -> Result<(), Self::Error>;
+
+    /// The journal from a mutation on, by mutation.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn journal(&self, from: MutationId) -> Result<Vec<Journaled>, Self::Error>;
+
+    /// Forgets what the journal has from a mutation on: it is in the outbox again.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn take_journal(&mut self, from: MutationId) -> Result<(), Self::Error>;
+
+    /// Forgets journal entries whose `head` is at most `safe`, whose `at_ms` is below `before_ms`, and all but the
+    /// last [`JOURNAL_LENGTH`].
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn trim_journal(&mut self, safe: Sequence, before_ms: i64) -> Result<(), Self::Error>;
 
     /// Keeps something that a person has to look at.
     ///

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attention, Bootstrap, StoreOp};
 use crate::id::MutationId;
-use crate::wire::Mutation;
+use crate::wire::{MendReason, Mutation};
 
 /// How far the device has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct Position {
     /// When the last checkpoint was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_at_ms: Option<i64>,
+    /// The device is comparing what it holds with the server: what is staged is not yet all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mending: Option<MendReason>,
+    /// When the contents were last compared with the server's, or the device began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_at_ms: Option<i64>,
 }
 
 impl Position {
@@ -39,17 +45,22 @@ impl Position {
     pub fn follow(&mut self, op: &StoreOp) {
         match op {
             StoreOp::OutboxAdd(mutation) => self.last_mutation = mutation.id,
-            StoreOp::Stage { cursor, .. } => self.staged_cursor = Some(cursor.clone()),
+            StoreOp::Stage { cursor, .. } => {
+                self.staged_cursor = Some(cursor.clone());
+                self.mending = None;
+            }
             StoreOp::ApplyStaged => self.staged_cursor = None,
             StoreOp::Checkpoint { cursor, at_ms, .. } => {
                 self.cursor = Some(cursor.clone());
                 self.bootstrap = None;
                 self.checkpoint_at_ms = Some(*at_ms);
+                self.compared_at_ms.get_or_insert(*at_ms);
             }
             StoreOp::Reset => {
                 self.cursor = None;
                 self.staged_cursor = None;
                 self.bootstrap = None;
+                self.mending = None;
                 self.resets += 1;
             }
             StoreOp::Manifest { chunks, cursor } => match &mut self.bootstrap {
@@ -62,7 +73,17 @@ impl Position {
                 }
             }
             StoreOp::Model { hash } => self.model = Some(hash.clone()),
-            StoreOp::OutboxRemove { .. }
+            StoreOp::BeginMend { why } => {
+                self.staged_cursor = None;
+                self.mending = Some(*why);
+            }
+            StoreOp::EndMend => self.mending = None,
+            StoreOp::Compared { at_ms } => self.compared_at_ms = Some(*at_ms),
+            StoreOp::StageMended { .. }
+            | StoreOp::Reoffer { .. }
+            | StoreOp::Journal(_)
+            | StoreOp::JournalTrim { .. }
+            | StoreOp::OutboxRemove { .. }
             | StoreOp::AttentionAdd(_)
             | StoreOp::AttentionRemove { .. }
             | StoreOp::LayOver(_)
@@ -91,7 +112,13 @@ impl Saved {
             StoreOp::OutboxRemove { mutation, .. } => {
                 self.outbox.retain(|pending| pending.id != *mutation);
             }
+            StoreOp::Reoffer { mutations, .. } => {
+                self.outbox.extend(mutations.iter().cloned());
+                self.outbox.sort_unstable_by_key(|mutation| mutation.id);
+            }
             StoreOp::AttentionAdd(attention) => {
+                // A mutation that was offered again may have a second outcome.
+                self.attention.retain(|known| known.mutation.id != attention.mutation.id);
                 let at = self.attention.partition_point(|known| known.mutation.id < attention.mutation.id);
                 self.attention.insert(at, (**attention).clone());
             }

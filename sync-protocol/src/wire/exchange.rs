@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Mutation, Outcome};
+use super::{MendReason, Mutation, Outcome};
+use crate::digest::Hash;
 use crate::id::{MutationId, Sequence};
 
 /// The most mutations that one exchange may carry; more are refused with `too-many-mutations`.
@@ -33,6 +34,9 @@ pub struct ExchangeRequest {
     /// one operation. 0 asks for outcomes only: the cursor stays where it is.
     #[serde(default = "default_limit_bytes")]
     pub limit_bytes: u64,
+    /// The device wants the digest also when there is nothing new: it has just started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compare: bool,
     /// Language of reasons and problems: `es` or `en`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
@@ -65,4 +69,18 @@ pub struct ExchangeResponse {
     pub head: Sequence,
     /// The server's time, milliseconds since the Unix epoch: it annotates, it never decides.
     pub server_time_ms: i64,
+    /// Of what the device holds after a page without `more`, in all held scopes: see [`crate::digest::combine`]. Absent
+    /// where the server had no need to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Hash>,
+    /// There are no news from this cursor, for this reason: the outcomes count, `operations`, `cursor` and `more` do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<MendReason>,
+    /// The mutation of this device that the server decides next; a restored server may have forgotten later ones.
+    /// Absent where the server had no need to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<MutationId>,
+    /// Whatever the server decided up to this sequence is in a backup: the device need not offer it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe: Option<Sequence>,
 }

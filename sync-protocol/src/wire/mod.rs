@@ -5,6 +5,7 @@
 
 pub mod blob;
 pub mod chunk;
+mod digest;
 mod exchange;
 mod hello;
 mod live;
@@ -15,6 +16,10 @@ mod outcome;
 mod problem;
 
 pub use blob::BlobHash;
+pub use digest::{
+    DigestRange, DigestRequest, DigestResponse, MAX_DEEP_RANGE_RECORDS, MAX_RANGE_RECORDS, MAX_RANGES_PER_DIGEST,
+    MAX_RECORDS_PER_DIGEST, MAX_SCOPES_PER_DIGEST, MendReason, RangeAnswer, ScopeDigest,
+};
 pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
 pub use hello::{HelloAnswer, HelloRequest, Limits, Report};
 pub use live::{Delta, LiveAnswer, LiveEvent, Order, Poke};

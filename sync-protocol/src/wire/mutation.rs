@@ -41,6 +41,33 @@ pub struct Mutation {
     pub model: Option<String>,
 }
 
+impl Mutation {
+    /// A mutation that does nothing and is rejected: it stands in the place of one that is not to be done, or that the
+    /// device no longer has, where a restored server asks for its number.
+    #[must_use]
+    pub fn void(id: MutationId) -> Self {
+        Self {
+            id,
+            kind: MutationKind::Update,
+            entity: String::new(),
+            record: RecordId(uuid::Uuid::nil()),
+            base: 0,
+            set: Fields::new(),
+            ops: Vec::new(),
+            group: None,
+            depends_on: None,
+            at_ms: 0,
+            model: None,
+        }
+    }
+
+    /// Whether it is such a one: no entity has an empty name.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.entity.is_empty()
+    }
+}
+
 /// What a mutation does with its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -26,6 +26,11 @@ impl Live {
         }
     }
 
+    /// A server that is restored was stopped before: its streams broke.
+    pub fn cut(&mut self) {
+        *self = Self::default();
+    }
+
     /// An exchange moves the device's place on the stream too.
     pub fn note_exchange(&mut self, answer: &Result<ExchangeResponse, Box<Problem>>) {
         self.given = answer.as_ref().ok().filter(|response| !response.more).map(|response| response.cursor.clone());
@@ -35,7 +40,8 @@ impl Live {
     /// Returns the cursor of the delta that goes out, where one does.
     pub fn tell(&mut self, server: &Server, inline: bool) -> Option<String> {
         let from = self.told.take();
-        let cursor = from.as_ref().and_then(|from| server.open(from));
+        let cursor =
+            from.as_ref().and_then(|from| server.open(from).ok()).filter(|cursor| server.has_news_from(cursor));
         if let (Some(from), Some(cursor)) = (from, cursor) {
             let (operations, next, more) = server.cut(cursor);
             if operations.is_empty() {

@@ -5,6 +5,7 @@
 
 mod device;
 mod live;
+mod mend;
 mod server;
 mod steps;
 mod world;
@@ -26,5 +27,21 @@ proptest! {
         world.settle();
         world.check();
         world.check_in_step();
+    }
+
+    #[test]
+    fn a_device_mends_whatever_befell_it_or_its_server(
+        page in 1_usize..6,
+        steps in vec(steps::rough_steps(), 1..120),
+    ) {
+        let mut world = World::new(page);
+        for step in steps {
+            world.take(step);
+            world.check();
+        }
+        world.settle();
+        world.check();
+        world.check_in_step();
+        world.check_never_fetched_anew();
     }
 }

@@ -9,7 +9,8 @@ use sync_protocol::cursor::{Cursor, CursorKey};
 use sync_protocol::id::{MutationId, RecordId, ScopeId, Sequence, TenantId};
 use sync_protocol::merge::{Class, Decision, apply_operation, is_clean, merge_set};
 use sync_protocol::wire::{
-    ExchangeRequest, ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Reason, Verdict,
+    ExchangeRequest, ExchangeResponse, Fields, MendReason, Mutation, MutationKind, Operation, Outcome, Problem, Reason,
+    Verdict,
 };
 use uuid::Uuid;
 
@@ -28,9 +29,13 @@ pub struct Row {
     left: BTreeMap<ScopeId, Sequence>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Server {
     head: Sequence,
+    /// Grows with every restore.
+    pub epoch: u64,
+    /// What left up to here is forgotten.
+    pub horizon: Sequence,
     pub rows: BTreeMap<RecordId, Row>,
     tombstones: BTreeMap<RecordId, Sequence>,
     pub held: BTreeSet<ScopeId>,
@@ -49,6 +54,8 @@ impl Server {
     pub fn new(page: usize) -> Self {
         Self {
             head: 0,
+            epoch: 1,
+            horizon: 0,
             rows: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             held: BTreeSet::from([1, 2]),
@@ -65,23 +72,30 @@ impl Server {
     pub fn exchange(&mut self, request: &ExchangeRequest) -> Result<ExchangeResponse, Box<Problem>> {
         let cursor = match &request.cursor {
             None => Cursor {
-                epoch: 1,
+                epoch: self.epoch,
                 seq: self.head,
-                from: self.head,
+                from: 0,
                 scopes: Vec::new(),
                 backfill: Vec::new(),
                 first_sync: false,
                 view: 0,
             },
-            Some(text) => self.open(text).ok_or_else(|| problem("cursor-forged", 400))?,
+            Some(text) => self.open(text)?,
         };
         let first_new = request.mutations.iter().find(|mutation| mutation.id > self.last);
         if first_new.is_some_and(|mutation| mutation.id != self.last + 1) {
-            return Err(problem("mutation-gap", 409));
+            let mut gap = problem("mutation-gap", 409);
+            gap.extra.insert("expected".to_owned(), json!(self.last + 1));
+            return Err(gap);
         }
         let outcomes: Vec<Outcome> = request.mutations.iter().map(|mutation| self.answer(mutation)).collect();
         self.outcomes.retain(|id, _| *id > request.acknowledged);
-        let (operations, next, more) = self.cut(cursor);
+        let why = if cursor.epoch == self.epoch {
+            (cursor.seq < self.horizon).then_some(MendReason::Horizon)
+        } else {
+            Some(MendReason::Epoch)
+        };
+        let (operations, next, more) = if why.is_some() { (Vec::new(), cursor, true) } else { self.cut(cursor) };
         Ok(ExchangeResponse {
             protocol: PROTOCOL_VERSION,
             model: "m1".to_owned(),
@@ -91,19 +105,50 @@ impl Server {
             more,
             head: self.head,
             server_time_ms: 0,
+            digest: (!more).then(|| self.combined()),
+            mend: why,
+            expected: Some(self.last + 1),
+            safe: None,
         })
     }
 
-    pub fn head(&self) -> Sequence {
-        self.head
+    pub fn open(&self, text: &str) -> Result<Cursor, Box<Problem>> {
+        let key = CursorKey::new([self.key; 32]);
+        Cursor::open(text, &key, TENANT).map_err(|_| problem("cursor-forged", 400))
+    }
+
+    /// Whether it can tell what happened since the cursor.
+    pub fn has_news_from(&self, cursor: &Cursor) -> bool {
+        cursor.epoch == self.epoch && cursor.seq >= self.horizon
     }
 
     pub fn seal(&self, cursor: &Cursor) -> String {
         cursor.seal(&CursorKey::new([self.key; 32]), TENANT)
     }
 
-    pub fn open(&self, text: &str) -> Option<Cursor> {
-        Cursor::open(text, &CursorKey::new([self.key; 32]), TENANT).ok()
+    pub fn head(&self) -> Sequence {
+        self.head
+    }
+
+    pub fn is_deferring(&self) -> bool {
+        self.outcomes.values().any(|outcome| outcome.verdict == Verdict::Deferred)
+    }
+
+    pub fn page(&self) -> usize {
+        self.page
+    }
+
+    /// Becomes what it was when `backup` was made, and says so.
+    pub fn restore(&mut self, backup: &Self) {
+        let (epoch, held, key) = (self.epoch + 1, self.held.clone(), self.key);
+        *self = Self { epoch, held, key, head: backup.head + (1 << 32), ..backup.clone() };
+    }
+
+    /// Forgets what left until now.
+    pub fn compact(&mut self) {
+        self.horizon = self.head;
+        self.tombstones.clear();
+        self.rows.values_mut().for_each(|row| row.left.clear());
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -145,6 +190,9 @@ impl Server {
 
     /// Decides one mutation, of the device or of somebody else.
     pub fn write(&mut self, mutation: &Mutation, is_own: bool) -> Outcome {
+        if mutation.is_void() {
+            return rejected(mutation, "unknown-entity", 0);
+        }
         let seq = self.head + 1;
         let id = mutation.record;
         match (mutation.kind, self.rows.get(&id)) {
@@ -231,10 +279,15 @@ impl Server {
         let mut page = Vec::new();
         for scope in cursor.scopes.iter().filter(|scope| !self.held.contains(scope)) {
             page.push(Operation::ScopeDrop { scope: *scope });
+            // What came to stand there since the last consistent point was to be told from there, and what it left then
+            // was passed over: the news begin again.
+            cursor.seq = cursor.from;
         }
         for scope in self.held.iter().filter(|scope| !cursor.scopes.contains(scope)) {
             page.push(Operation::ScopeAdd { scope: *scope });
             cursor.backfill.push((*scope, 0));
+            // Of a record in a scope that is still arriving, nothing is known of what the device has.
+            cursor.from = 0;
         }
         cursor.backfill.retain(|(scope, _)| self.held.contains(scope));
         let known_scopes: Vec<ScopeId> =
@@ -283,7 +336,8 @@ impl Server {
                 };
                 let is_known = row.scopes.iter().any(|(scope, entered)| {
                     is_arrived(scope)
-                        && (*entered <= cursor.from || (row.created == (*entered, true) && cursor.backfill.is_empty()))
+                        && (*entered <= cursor.from
+                            || (row.created == (*entered, true) && *entered > cursor.seq && cursor.backfill.is_empty()))
                 });
                 changes.push((row.seq, self.put(*id, row, is_known.then_some(cursor.from))));
             } else {
@@ -298,7 +352,7 @@ impl Server {
     }
 
     /// The whole record, or what others changed in it after `since`.
-    fn put(&self, id: RecordId, row: &Row, since: Option<Sequence>) -> Operation {
+    pub fn put(&self, id: RecordId, row: &Row, since: Option<Sequence>) -> Operation {
         let (seq, scopes) = (row.seq, self.held_scopes(row));
         let Some(since) = since else {
             let set = row.fields.clone();

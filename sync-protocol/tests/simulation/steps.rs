@@ -33,6 +33,14 @@ pub enum Step {
     Wait(u16),
     /// The person asks for an exchange.
     Sync,
+    /// Something but the engine changes a record in the device's store.
+    Damage(u8, Damage),
+    /// A backup of the server is made.
+    Backup,
+    /// The server is restored from it.
+    Restore,
+    /// The server forgets what left.
+    Compact,
     /// The network comes or goes.
     Network(bool),
     /// Something comes to pass on the live stream.
@@ -52,6 +60,19 @@ pub enum LiveStep {
     ArriveTwice(u8),
     /// One of them is lost.
     Lose(u8),
+}
+
+/// What can happen to a stored record.
+#[derive(Clone, Copy, Debug)]
+pub enum Damage {
+    /// It is gone.
+    Loses,
+    /// It has an earlier sequence.
+    Ages(u8),
+    /// It stands in another scope.
+    Strays(u8),
+    /// Its fields are others.
+    Forgets,
 }
 
 /// A change of one record.
@@ -75,6 +96,23 @@ pub enum ChangeKind {
     Tag(u8),
     Untag(u8),
     Journal,
+}
+
+/// Steps of a world in which stores are damaged, servers restored and what left is forgotten.
+pub fn rough_steps() -> impl Strategy<Value = Step> {
+    let damage = prop_oneof![
+        Just(Damage::Loses),
+        (0_u8..3).prop_map(Damage::Ages),
+        (1_u8..5).prop_map(Damage::Strays),
+        Just(Damage::Forgets),
+    ];
+    prop_oneof![
+        40 => steps(),
+        2 => (any::<u8>(), damage).prop_map(|(record, damage)| Step::Damage(record, damage)),
+        1 => Just(Step::Backup),
+        1 => Just(Step::Restore),
+        1 => Just(Step::Compact),
+    ]
 }
 
 pub fn steps() -> impl Strategy<Value = Step> {

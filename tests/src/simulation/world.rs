@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use cartera_server::record::write::Decision;
 use sync_protocol::engine::{CommitFailure, Draft, Edit, Effect, Input};
 use sync_protocol::id::{RecordId, Sequence};
-use sync_protocol::store::{Batch, StoreOp};
+use sync_protocol::store::{Batch, StoreOp, look_up};
 use sync_protocol::wire::ExchangeRequest;
 
 use super::change::{Author, Change, EDITED, Intent};
@@ -263,6 +263,13 @@ impl World {
             }
             Effect::Fetch { exchange, fetch } => {
                 Some(Input::Answered { exchange, answer: self.fetch(at, &fetch, fault).await })
+            }
+            Effect::Digest { exchange, request } => {
+                Some(Input::Answered { exchange, answer: self.compare(at, &request).await })
+            }
+            Effect::LookUp { look, query } => {
+                let Ok(found) = look_up(&self.devices[at].store, &query);
+                Some(Input::Found { look, found: Some(found) })
             }
             Effect::FetchModel { hash } => Some(self.fetch_model(at, hash).await),
             Effect::WakeAt { at_ms } => {

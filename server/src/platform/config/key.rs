@@ -242,6 +242,12 @@ pub const KEYS: &[Key] = &[
     key("wake.ttl_secs", number(0, 28 * DAY_SECS), "86400", "How long a push service tries to reach a device (1 day)."),
     key("wake.in_flight", number(1, 256), "16", "Requests to push services under way at a time."),
     key("wake.timeout_secs", number(1, 120), "10", "How long a request to a push service may take."),
+    key(
+        "sync.horizon_secs",
+        number(3_600, 3_650 * DAY_SECS),
+        "7776000",
+        "How long deletions and exits are remembered (90 days); a device that was away for longer compares what it holds.",
+    ),
     key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
     key(
         "snapshot.cache_bytes",

@@ -39,6 +39,8 @@ pub struct Config {
     pub blob: Blob,
     /// Devices that are woken.
     pub wake: Wake,
+    /// How far back devices are told what left.
+    pub sync: Sync,
     /// How the database is opened.
     pub database: Database,
     /// What new devices fetch first.
@@ -157,6 +159,13 @@ pub enum Reach {
     Public,
     /// Also by plain HTTP, and at private addresses.
     Any,
+}
+
+/// How far back devices are told what left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// Deletions and exits older than this are forgotten.
+    pub horizon: Duration,
 }
 
 /// How the database is opened.
@@ -302,6 +311,7 @@ impl Config {
                 in_flight: values.number("wake.in_flight"),
                 timeout: values.seconds("wake.timeout_secs"),
             },
+            sync: Sync { horizon: values.seconds("sync.horizon_secs") },
             database: Database {
                 readers: values.number("database.readers"),
                 durability: Durability::default(),

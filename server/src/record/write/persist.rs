@@ -1,12 +1,13 @@
 //! Writes what was decided, each table in one statement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crm::Fields;
 use crm::model::Entity;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
+use sync_protocol::digest::{SetDigest, leaf};
 use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{RecordId, ScopeId, Sequence};
 use uuid::Uuid;
@@ -28,6 +29,8 @@ struct Rows {
     gone: Vec<Value>,
     entries: Vec<Value>,
     scopes: Vec<(i64, ScopeKey)>,
+    /// By scope, what comes to its digest.
+    digests: BTreeMap<ScopeId, SetDigest>,
     text_gone: Vec<i64>,
     text: Vec<Value>,
     links_gone: Vec<Value>,
@@ -91,6 +94,7 @@ impl Rows {
         let code = now.or(before).map_or(0, |record| record.entity);
         self.touched.extend(scopes.id(&ScopeKey::all(code)));
         self.add_entries(&hex, before, now, deleted, scopes);
+        self.add_digests(id, before, now, scopes);
         self.add_links(&hex, entity, before, now);
         self.blobs.add(&hex, entity, before, now);
         let words =
@@ -158,6 +162,20 @@ impl Rows {
         }
     }
 
+    /// The record leaves the digests of the scopes that it stood in, as it was, and comes into those that it stands in.
+    fn add_digests(&mut self, id: RecordId, before: Option<&Stored>, now: Option<&Stored>, scopes: &mut Arc<Scopes>) {
+        for (record, stands) in [(before, false), (now, true)] {
+            let Some(record) = record else { continue };
+            let leaf = leaf(id, record.seq);
+            let keys = std::iter::once(ScopeKey::all(record.entity));
+            for key in keys.chain(ScopeKey::of_place(record.entity, &record.place())) {
+                let scope = self.scope(scopes, key);
+                let digest = self.digests.entry(scope).or_default();
+                if stands { digest.add(leaf) } else { digest.remove(leaf) }
+            }
+        }
+    }
+
     /// The scope's number; readers of the snapshot keep theirs when a new one has to be given out.
     fn scope(&mut self, scopes: &mut Arc<Scopes>, key: ScopeKey) -> ScopeId {
         if let Some(id) = scopes.id(&key) {
@@ -206,6 +224,11 @@ impl Rows {
             .await?;
         }
         run(include_str!("sql/put_scope_entries.sql"), &self.entries, connection).await?;
+        let digests = self.digests.iter().filter(|(_, digest)| **digest != SetDigest::default());
+        let digests: Vec<Value> = digests
+            .map(|(scope, digest)| json!([scope, digest.count.cast_signed(), digest.hash.0.cast_signed()]))
+            .collect();
+        run(include_str!("sql/put_scope_digests.sql"), &digests, connection).await?;
         run(include_str!("sql/delete_links.sql"), &self.links_gone, connection).await?;
         run(include_str!("sql/put_links.sql"), &self.links, connection).await?;
         let text_gone: Vec<Value> = self.text_gone.into_iter().map(Value::from).collect();

@@ -33,8 +33,6 @@ pub(super) fn delete(case: &Case<'_>, working: &mut Working) -> Result<Decision,
 }
 
 fn changed_by_others_since(case: &Case<'_>, record: &Stored, base: u64) -> bool {
-    // Nobody can have seen what is not there yet: such a base is worth nothing.
-    let base = if base > record.seq { 0 } else { base };
     let by_others = |(seq, device): (u64, i64)| seq > base && (device == 0 || device != case.author.device);
     by_others((record.created_seq, record.created_by_device)) || record.field_seq.values().copied().any(by_others)
 }

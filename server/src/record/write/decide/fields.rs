@@ -253,8 +253,6 @@ fn writable_class(case: &Case<'_>, field: &Field) -> Class {
 fn is_clean(case: &Case<'_>, current: Option<&Stored>, name: &str) -> bool {
     let (Some(record), Some(base)) = (current, case.change.base) else { return true };
     let (changed, by) = record.changed(name);
-    // Nobody can have seen what is not there yet: such a base is worth nothing.
-    let base = if base > record.seq { 0 } else { base };
     merge::is_clean(changed, by != 0 && by == case.author.device, base)
 }
 

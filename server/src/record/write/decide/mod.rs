@@ -64,7 +64,12 @@ pub fn decide(context: &Context<'_>, working: &mut Working, author: &Author, cha
     let mark = working.mark();
     let decided = match context.catalogue.entity(&change.entity) {
         Some((entity, code)) if author.rights.permission(&change.entity).is_some() => {
-            let case = Case { context, author, change, entity, code };
+            // Nobody can have seen what is not there yet: such a base is worth nothing. One above the record's own
+            // sequence may be of a future that a restore has lost: all that the record is now was known by then, and
+            // what is changed since has sequences above any that were lost.
+            let unseen = change.base.is_some_and(|base| base > working.floor);
+            let corrected = unseen.then(|| Change { base: Some(0), ..change.clone() });
+            let case = Case { context, author, change: corrected.as_ref().unwrap_or(change), entity, code };
             match change.kind {
                 MutationKind::Create => create::create(&case, working),
                 MutationKind::Update => update::update(&case, working),

@@ -1,6 +1,12 @@
 //! Measurements for Prometheus. Every label has a small, fixed set of values.
 
 mod blobs;
+mod comparisons;
+mod devices;
+mod live;
+mod moves;
+mod snapshots;
+mod wakes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +19,20 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use sync_protocol::wire::{Report, Verdict};
+use sync_protocol::wire::Verdict;
 
 pub use blobs::BlobOutcome;
 use blobs::Blobs;
+use comparisons::Comparisons;
+use devices::Devices;
+use live::Live;
+use moves::Moves;
+use snapshots::Snapshots;
+use wakes::Wakes;
 
 /// From half a millisecond to a minute.
 const DURATION_BUCKETS_SECS: [f64; 15] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
-
-/// From a second to a month.
-const AGE_BUCKETS_SECS: [f64; 8] = [1.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0];
-const OUTBOX_BUCKETS: [f64; 7] = [0.0, 1.0, 5.0, 20.0, 100.0, 500.0, 2_000.0];
 
 /// The server's measurements; cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,9 +48,7 @@ struct Registered {
     outcomes: Family<VerdictLabels, Counter>,
     exchange_rows: Counter,
     exchange_bytes: Counter,
-    live_connections: Gauge,
-    live_events: Family<EventLabels, Counter>,
-    live_dropped: Counter,
+    live: Live,
     first_syncs: Gauge,
     first_syncs_waiting: Gauge,
     refused: Family<LaneLabels, Counter>,
@@ -50,82 +56,11 @@ struct Registered {
     devices: Devices,
     snapshots: Snapshots,
     moves: Moves,
+    comparisons: Comparisons,
     blobs: Blobs,
-    wakes: Family<WakeLabels, Counter>,
-    wake_subscriptions: Gauge,
+    wakes: Wakes,
     head: Gauge,
     database_bytes: Gauge,
-}
-
-/// What new devices are sent in chunks.
-#[derive(Debug)]
-struct Snapshots {
-    manifests: Counter,
-    chunks_built: Counter,
-    chunk_rows_built: Counter,
-    chunks_served: Counter,
-    chunk_bytes_served: Counter,
-}
-
-impl Snapshots {
-    fn register(registry: &mut Registry) -> Self {
-        let manifests = Counter::default();
-        registry.register("manifests", "Manifests sent to devices", manifests.clone());
-        let chunks_built = Counter::default();
-        registry.register("chunks_built", "Chunks that were cut because none was there to serve", chunks_built.clone());
-        let chunk_rows_built = Counter::default();
-        registry.register("chunk_rows_built", "Records in the chunks that were cut", chunk_rows_built.clone());
-        let chunks_served = Counter::default();
-        registry.register("chunks_served", "Chunks sent to devices, whole or in part", chunks_served.clone());
-        let chunk_bytes_served = Counter::default();
-        registry.register(
-            "chunk_bytes_served",
-            "Compressed size of the chunks that were sent, as if each were sent whole",
-            chunk_bytes_served.clone(),
-        );
-        Self { manifests, chunks_built, chunk_rows_built, chunks_served, chunk_bytes_served }
-    }
-}
-
-/// Records that are moved little by little.
-#[derive(Debug)]
-struct Moves {
-    moved: Counter,
-    left: Gauge,
-}
-
-impl Moves {
-    fn register(registry: &mut Registry) -> Self {
-        let moved = Counter::default();
-        let about = "Records that followed a parent or a move that was asked for";
-        registry.register("moved_records", about, moved.clone());
-        let left = Gauge::default();
-        let about = "Moves that were asked for and parents that have not been followed";
-        registry.register("moves_left", about, left.clone());
-        Self { moved, left }
-    }
-}
-
-/// How devices stand, as they say themselves.
-#[derive(Debug)]
-struct Devices {
-    lag: Histogram,
-    outbox: Histogram,
-    oldest_unsent: Histogram,
-}
-
-impl Devices {
-    fn register(registry: &mut Registry) -> Self {
-        let lag = Histogram::new(AGE_BUCKETS_SECS);
-        let about = "How long ago devices that reported were last in step";
-        registry.register_with_unit("device_lag", about, Unit::Seconds, lag.clone());
-        let outbox = Histogram::new(OUTBOX_BUCKETS);
-        registry.register("device_outbox", "Changes without an outcome on devices that reported", outbox.clone());
-        let oldest_unsent = Histogram::new(AGE_BUCKETS_SECS);
-        let about = "Age of the oldest change without an outcome on devices that reported and have one";
-        registry.register_with_unit("device_oldest_unsent", about, Unit::Seconds, oldest_unsent.clone());
-        Self { lag, outbox, oldest_unsent }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -149,16 +84,6 @@ struct VerdictLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LaneLabels {
     lane: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    event: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WakeLabels {
-    answer: &'static str,
 }
 
 impl Default for Metrics {
@@ -199,16 +124,6 @@ impl Metrics {
             "Size of the answers to devices before compression",
             exchange_bytes.clone(),
         );
-        let live_connections = Gauge::default();
-        registry.register("live_connections", "Devices that are connected", live_connections.clone());
-        let live_events = Family::default();
-        registry.register("live_events", "Events told to connected devices", Family::clone(&live_events));
-        let live_dropped = Counter::default();
-        registry.register(
-            "live_dropped",
-            "Connected devices that were dropped because they did not take what they were told",
-            live_dropped.clone(),
-        );
         let first_syncs = Gauge::default();
         registry.register("first_syncs", "Answers of first syncs under way", first_syncs.clone());
         let first_syncs_waiting = Gauge::default();
@@ -222,19 +137,6 @@ impl Metrics {
             Unit::Bytes,
             writer_queue_bytes.clone(),
         );
-        let devices = Devices::register(&mut registry);
-        let snapshots = Snapshots::register(&mut registry);
-        let moves = Moves::register(&mut registry);
-        let blobs = Blobs::register(&mut registry);
-        let wakes = Family::default();
-        registry.register(
-            "wakes",
-            "Requests to wake a device, by what its push service answered",
-            Family::clone(&wakes),
-        );
-        let wake_subscriptions = Gauge::default();
-        let about = "Devices that can be woken";
-        registry.register("wake_subscriptions", about, wake_subscriptions.clone());
         let head = Gauge::default();
         registry.register("head_sequence", "The last sequence given out", head.clone());
         let database_bytes = Gauge::default();
@@ -245,7 +147,6 @@ impl Metrics {
             database_bytes.clone(),
         );
         Self(Arc::new(Registered {
-            registry,
             requests,
             request_duration,
             commits,
@@ -253,21 +154,20 @@ impl Metrics {
             outcomes,
             exchange_rows,
             exchange_bytes,
-            live_connections,
-            live_events,
-            live_dropped,
+            live: Live::register(&mut registry),
             first_syncs,
             first_syncs_waiting,
             refused,
             writer_queue_bytes,
-            devices,
-            snapshots,
-            moves,
-            blobs,
-            wakes,
-            wake_subscriptions,
+            devices: Devices::register(&mut registry),
+            snapshots: Snapshots::register(&mut registry),
+            moves: Moves::register(&mut registry),
+            comparisons: Comparisons::register(&mut registry),
+            blobs: Blobs::register(&mut registry),
+            wakes: Wakes::register(&mut registry),
             head,
             database_bytes,
+            registry,
         }))
     }
 
@@ -303,21 +203,6 @@ impl Metrics {
         self.0.exchange_bytes.inc_by(bytes);
     }
 
-    /// Notes how many devices are connected.
-    pub fn live_connections(&self, connections: usize) {
-        self.0.live_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
-    }
-
-    /// Counts an event told to a connected device, by its name on the wire.
-    pub fn live_event(&self, name: &'static str) {
-        self.0.live_events.get_or_create(&EventLabels { event: name }).inc();
-    }
-
-    /// Counts a connected device that did not take what it was told.
-    pub fn live_dropped(&self) {
-        self.0.live_dropped.inc();
-    }
-
     /// Counts a first sync that begins or ends, and one that begins or ends to wait.
     pub fn first_syncs(&self, under_way: i64, waiting: i64) {
         self.0.first_syncs.inc_by(under_way);
@@ -337,55 +222,6 @@ impl Metrics {
     /// Notes how much waits to be written.
     pub fn writer_queue(&self, bytes: usize) {
         self.0.writer_queue_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    }
-
-    /// Notes how a device stands, as it says.
-    pub fn device_report(&self, report: &Report) {
-        let secs = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)).as_secs_f64();
-        if let Some(lag_ms) = report.lag_ms {
-            self.0.devices.lag.observe(secs(lag_ms));
-        }
-        if let Some(oldest_ms) = report.oldest_ms {
-            self.0.devices.oldest_unsent.observe(secs(oldest_ms));
-        }
-        self.0.devices.outbox.observe(f64::from(u32::try_from(report.waiting).unwrap_or(u32::MAX)));
-    }
-
-    /// Counts a manifest.
-    pub fn manifest(&self) {
-        self.0.snapshots.manifests.inc();
-    }
-
-    /// Counts a chunk that was cut.
-    pub fn chunk_built(&self, rows: u64) {
-        self.0.snapshots.chunks_built.inc();
-        self.0.snapshots.chunk_rows_built.inc_by(rows);
-    }
-
-    /// Counts a chunk that goes to a device.
-    pub fn chunk_served(&self, packed_bytes: u64) {
-        self.0.snapshots.chunks_served.inc();
-        self.0.snapshots.chunk_bytes_served.inc_by(packed_bytes);
-    }
-
-    /// Counts records that were moved little by little.
-    pub fn moved(&self, records: u64) {
-        self.0.moves.moved.inc_by(records);
-    }
-
-    /// Notes how many moves wait.
-    pub fn moves_left(&self, moves: i64) {
-        self.0.moves.left.set(moves);
-    }
-
-    /// Counts a request to wake a device by its answer: `accepted`, `gone`, `later`, `refused` or `unreachable`.
-    pub fn wake(&self, answer: &'static str) {
-        self.0.wakes.get_or_create(&WakeLabels { answer }).inc();
-    }
-
-    /// Notes how many devices can be woken.
-    pub fn wake_subscriptions(&self, devices: usize) {
-        self.0.wake_subscriptions.set(i64::try_from(devices).unwrap_or(i64::MAX));
     }
 
     /// Everything as Prometheus reads it, with the state of the store as it is now.

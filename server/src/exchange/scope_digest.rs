@@ -1,0 +1,55 @@
+//! The digest of each scope, as the database keeps it.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use serde_json::json;
+use sqlx::SqliteConnection;
+use sync_protocol::digest::{Hash, SetDigest, leaf};
+use sync_protocol::id::{RecordId, ScopeId};
+
+use super::pull::sql;
+use super::row::{COLUMNS, Row};
+use crate::live::Snapshot;
+use crate::scope::ScopeKey;
+
+/// Scope, records and hash as `scope_digest` has them: the hash as a signed number of the same bits.
+pub(super) type DigestRow = (ScopeId, i64, i64);
+
+/// Reads a [`DigestRow`].
+pub(super) fn read((scope, records, hash): DigestRow) -> (ScopeId, SetDigest) {
+    (scope, SetDigest { count: records.cast_unsigned(), hash: Hash(hash.cast_unsigned()) })
+}
+
+/// Counts every scope from the records, in a database that has records and no digests: an older release wrote it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn recount_where_missing(snapshot: &Snapshot, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let is_missing: bool =
+        sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM scope_digest) AND EXISTS (SELECT 1 FROM record)")
+            .fetch_one(&mut *connection)
+            .await?;
+    if !is_missing {
+        return Ok(());
+    }
+    let mut digests: BTreeMap<ScopeId, SetDigest> = BTreeMap::new();
+    let mut rows = sqlx::query_as::<_, Row>(sql(format!("SELECT {COLUMNS} FROM record AS r"))).fetch(&mut *connection);
+    while let Some(Row { id, entity, seq, place, .. }) = rows.try_next().await? {
+        let leaf = leaf(RecordId(id), seq);
+        let keys = std::iter::once(ScopeKey::all(entity)).chain(ScopeKey::of_place(entity, &place));
+        for scope in keys.filter_map(|key| snapshot.scopes.id(&key)) {
+            digests.entry(scope).or_default().add(leaf);
+        }
+    }
+    drop(rows);
+    let rows: Vec<_> = digests
+        .into_iter()
+        .map(|(scope, digest)| json!([scope, digest.count.cast_signed(), digest.hash.0.cast_signed()]))
+        .collect();
+    sqlx::query(include_str!("../record/write/sql/put_scope_digests.sql"))
+        .bind(json!(rows).to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

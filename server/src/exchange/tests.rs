@@ -1,0 +1,99 @@
+//! What the database keeps so that devices can be compared, and what it forgets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crm::model::Language;
+use serde_json::{Value, json};
+use sync_protocol::id::Sequence;
+use sync_protocol::wire::{MutationKind, Verdict};
+
+use super::recount_where_missing;
+use crate::horizon;
+use crate::record::fixture::{NOW_MS, World};
+use crate::record::write::{Author, Change, Decision};
+use crate::tenant::declare_restored;
+use crate::user::rights::Rights;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Every scope's digest, as one text.
+const DIGESTS: &str = "SELECT coalesce(json_group_array(json_array(scope, records, hash)), '') FROM (SELECT * FROM scope_digest WHERE records > 0 ORDER BY scope)";
+
+async fn write_at(world: &World, name: &str, base: Sequence, set: Value) -> Decision {
+    let rights = Arc::new(Rights::of_operator(&world.app.catalogue()));
+    let author = Author { user: None, device: 0, rights, language: Language::En };
+    let set = serde_json::from_value(set).expect("an object");
+    let (kind, entity, record) = (MutationKind::Update, "opportunity".to_owned(), world.id(name));
+    let change = Change { kind, entity, record, base: Some(base), set, ops: Vec::new() };
+    let mut decisions = world.app.writer().write(author, vec![change], true).await.expect("the writer is up");
+    decisions.pop().expect("one change has one decision")
+}
+
+async fn pass(world: &World, days_later: u32, age: Duration) {
+    let now_ms = NOW_MS + i64::from(days_later) * 86_400_000;
+    horizon::pass(world.app.db(), now_ms, age, world.app.chunks(), world.app.metrics())
+        .await
+        .expect("the database answers");
+}
+
+#[tokio::test]
+async fn the_digests_kept_with_every_commit_are_those_of_the_records() {
+    let mut world = World::new().await;
+    for name in ["one", "two", "three"] {
+        let _ = world.deal(name, Some("ana"), json!({})).await;
+    }
+    world.change("one", "opportunity", json!({ "owner": world.id("carla") })).await;
+    world.change("two", "opportunity", json!({ "owner": null, "team": null, "territory": null })).await;
+    world.delete("three", "opportunity").await;
+    let kept = world.value(DIGESTS).await;
+    assert!(kept.len() > 50, "{kept}");
+
+    let snapshot = world.app.live().snapshot();
+    let mut tx = world.app.db().write().await.expect("nobody else writes");
+    sqlx::query("DELETE FROM scope_digest").execute(&mut *tx).await.expect("the table is there");
+    recount_where_missing(&snapshot, &mut tx).await.expect("the records can be read");
+    tx.commit().await.expect("a commit");
+    assert_eq!(world.value(DIGESTS).await, kept);
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_horizon_is_forgotten_and_what_is_younger_is_not() {
+    let mut world = World::new().await;
+    for name in ["old", "young"] {
+        let _ = world.deal(name, Some("ana"), json!({})).await;
+    }
+    world.delete("old", "opportunity").await;
+    let old_head = world.app.live().head();
+    pass(&world, 1, 90 * DAY).await;
+    pass(&world, 60, 90 * DAY).await;
+    assert_eq!(world.value("SELECT CAST(horizon AS TEXT) FROM tenant").await, "0", "nothing is that old");
+    world.delete("young", "opportunity").await;
+    pass(&world, 61, 90 * DAY).await;
+    pass(&world, 92, 90 * DAY).await;
+    assert_eq!(world.value("SELECT CAST(horizon AS TEXT) FROM tenant").await, old_head.to_string());
+    for young in [
+        "SELECT CAST(min(seq) > (SELECT horizon FROM tenant) AS TEXT) FROM tombstone",
+        "SELECT CAST(min(seq) > (SELECT horizon FROM tenant) AS TEXT) FROM scope_entry WHERE state <> 0",
+    ] {
+        assert_eq!(world.value(young).await, "1", "{young}");
+    }
+}
+
+#[tokio::test]
+async fn a_base_of_a_lost_future_knows_the_backup_and_nothing_since() {
+    let mut world = World::new().await;
+    let _ = world.deal("deal", Some("ana"), json!({ "next_step": "as in the backup" })).await;
+    let seen = world.app.live().head() + 7;
+    let refused = write_at(&world, "deal", seen, json!({ "next_step": "of nowhere" })).await;
+    assert_eq!(refused.verdict, Verdict::Merged, "nobody can have seen what is not there yet");
+
+    let restored = declare_restored(world.app.db()).await.expect("it was served");
+    assert_eq!(restored.head - restored.restored_head, 1 << 32);
+    assert!(restored.head < 1 << 53, "every reader of JSON counts so far");
+    let world = world.reopen().await;
+    let known = write_at(&world, "deal", seen, json!({ "next_step": "offered again" })).await;
+    assert_eq!(known.verdict, Verdict::Applied, "she had seen all that the backup has");
+    let unknown = write_at(&world, "deal", seen, json!({ "next_step": "of somebody else" })).await;
+    assert_eq!(unknown.verdict, Verdict::Merged, "what was written since the restore she has not seen");
+}
