@@ -77,10 +77,11 @@ fn the_examples_of_the_guide_hold() {
     let guide = include_str!("../../docs/model.md");
     let examples = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let overlays = examples.filter(|yaml| yaml.starts_with("entity:")).map(overlay).collect::<Vec<_>>();
-    assert_eq!(overlays.len(), 2);
+    assert_eq!(overlays.len(), 3);
     let model = Model::build(&overlays).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(model.entities["opportunity"].pipelines["sales"].stage("engaging").is_some());
     assert!(model.entities.contains_key("machine"));
+    assert_eq!(model.entities["product"].now_called("shelf"), Some("place"));
 }
 
 #[test]

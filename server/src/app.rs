@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::blob::{self, Blobs};
 use crate::exchange::FirstSyncs;
-use crate::live::{Live, Snapshot};
+use crate::live::Live;
 use crate::live_feed::{self, LiveFeed};
 use crate::moves::Moves;
 use crate::platform::auth::{Auth, LocalOperator};
@@ -20,7 +20,6 @@ use crate::platform::http::{self, BodyLimit};
 use crate::platform::telemetry;
 use crate::platform::telemetry::metrics::Metrics;
 use crate::record::catalogue::Catalogue;
-use crate::record::schema;
 use crate::record::write::{Commit, Writer};
 use crate::snapshot::{self, Chunks};
 use crate::tenant::{self, Tenant};
@@ -63,9 +62,8 @@ impl App {
         let db = Db::open(&config.data_dir.join("cartera.db"), &config.database).await?;
         let mut tx = db.write().await?;
         let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
-        let model = Arc::new(tenant::model(&mut tx).await?);
-        let snapshot = Snapshot::load(model, &mut tx).await?;
-        schema::apply(&snapshot.catalogue, &mut tx).await?;
+        let model = tenant::model(&mut tx).await?;
+        let snapshot = model::step::start(model, clock.now_ms(), &mut tx).await?;
         exchange::recount_where_missing(&snapshot, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));

@@ -65,6 +65,7 @@ impl Assembly {
             labels,
             title,
             fields: IndexMap::new(),
+            removed: definition.removed,
             pipelines: IndexMap::new(),
             rules: Vec::new(),
             permissions: definition.permissions.into_iter().map(|(role, may)| (role, Permission::from(may))).collect(),

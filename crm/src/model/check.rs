@@ -1,6 +1,7 @@
 //! What must hold across a whole model: every name leads somewhere, every text is there in every language, every
 //! expression fits its entity. Runs once at load, so that nothing later has to ask again.
 
+mod evolution;
 mod expression;
 mod field;
 mod import;
@@ -60,6 +61,7 @@ impl Report<'_> {
             );
         }
         self.title(entity);
+        self.former_names(entity);
         if !(1..=9).contains(&entity.sync.priority) {
             self.problem(
                 format!("{}.sync", entity.name),

@@ -23,6 +23,8 @@ pub(super) struct Definition {
     #[serde(default)]
     pub fields: IndexMap<String, FieldDefinition>,
     #[serde(default)]
+    pub removed: Vec<String>,
+    #[serde(default)]
     pub pipelines: IndexMap<String, Vec<StageDefinition>>,
     #[serde(default)]
     pub rules: Vec<RuleDefinition>,
@@ -59,6 +61,12 @@ pub(super) struct FieldDefinition {
     pub accept: Option<Accept>,
     #[serde(default)]
     pub options: IndexMap<String, Label>,
+    #[serde(default)]
+    pub was: Vec<String>,
+    #[serde(default)]
+    pub was_options: IndexMap<String, String>,
+    #[serde(default)]
+    pub removed_options: Vec<String>,
     pub to: Option<Targets>,
     pub pipeline: Option<String>,
     pub history: Option<String>,

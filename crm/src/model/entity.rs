@@ -15,6 +15,9 @@ pub struct Entity {
     pub title: String,
     /// Own fields and those of mixins, in the order of their definition.
     pub fields: IndexMap<String, Field>,
+    /// Names of fields that it had; none is ever given again. Roles are not told them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
     /// By name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub pipelines: IndexMap<String, Pipeline>,

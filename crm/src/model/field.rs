@@ -1,3 +1,4 @@
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::Label;
@@ -44,6 +45,15 @@ pub struct Field {
     /// For links: what becomes of this record when the one it points to is deleted.
     #[serde(default)]
     pub on_delete: OnDelete,
+    /// All that it was called before; none of these names is ever given again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<String>,
+    /// For enums: keys that options had before, each with the option that it is now.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub was_options: IndexMap<String, String>,
+    /// For enums: keys of options that are no longer chosen. Records that hold one keep it until they are changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_options: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the value over by reference")]

@@ -24,6 +24,11 @@ impl Assembly {
         for (name, definition) in definition.fields {
             self.extend_field(file, &mut entity, &name, definition);
         }
+        for name in definition.removed {
+            if !entity.removed.contains(&name) {
+                entity.removed.push(name);
+            }
+        }
         for (pipeline, stages) in definition.pipelines {
             self.extend_pipeline(file, &mut entity, &pipeline, stages);
         }

@@ -29,6 +29,8 @@ fn view(entity: &Entity, role: &str) -> Option<Entity> {
 
     let mut view = entity.clone();
     view.permissions.retain(|key, _| key == role);
+    // A device finds out what it lost by comparing with the model that it had.
+    view.removed.clear();
     if projection.is_whole() {
         return Some(view);
     }

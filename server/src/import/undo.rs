@@ -105,9 +105,10 @@ impl Undoing {
         let later = self.changed_since(&records).await?;
         let model = self.catalogue.model.clone();
         let mut changes = Vec::new();
-        for effect in page {
+        for mut effect in page {
             let id = RecordId(effect.record);
             let Some(record) = standing.get(&id) else { continue };
+            effect.field = now_called(&model, &record.entity, &effect.field);
             match effect.kind.as_str() {
                 "made" if is_written_by_server(&model, &record.entity) => {}
                 "made" => match later.get(&id).and_then(|fields| people_change(&model, record, fields)) {
@@ -115,7 +116,9 @@ impl Undoing {
                     None => changes.push(deletion(&record.entity, id)),
                 },
                 "changed" if is_people_field(&model, &record.entity, &effect.field) => {
-                    if later.get(&id).is_some_and(|fields| fields.contains(&effect.field)) {
+                    if later.get(&id).is_some_and(|fields| {
+                        names_of(&model, &record.entity, &effect.field).any(|name| fields.contains(name))
+                    }) {
                         self.keep(&model, id, record, Some(effect.field), changed_since(self.language));
                     } else {
                         changes.push(restoration(&record.entity, id, effect));
@@ -218,6 +221,17 @@ fn restoration(entity: &str, record: RecordId, effect: Effect) -> Change {
     Change { kind: MutationKind::Update, entity, record, base: None, set, ops: Vec::new() }
 }
 
+/// What a field of the import's time is called now.
+fn now_called(model: &Model, entity: &str, field: &str) -> String {
+    model.entity(entity).and_then(|entity| entity.now_called(field)).unwrap_or(field).to_owned()
+}
+
+/// All that a field is or was called: the history has each change under the name of its time.
+fn names_of<'m>(model: &'m Model, entity: &str, field: &'m str) -> impl Iterator<Item = &'m str> {
+    let was = model.entity(entity).and_then(|entity| entity.field(field)).map_or(&[][..], |field| &field.was);
+    std::iter::once(field).chain(was.iter().map(String::as_str))
+}
+
 /// Records that the server makes beside others, such as passages of stages: they go with those.
 fn is_written_by_server(model: &Model, entity: &str) -> bool {
     let fields = model.entities.values().flat_map(|entity| entity.fields.values());
@@ -235,7 +249,8 @@ fn is_people_field(model: &Model, entity: &str, field: &str) -> bool {
 }
 
 fn people_change(model: &Model, record: &Standing, fields: &BTreeSet<String>) -> Option<String> {
-    fields.iter().find(|field| is_people_field(model, &record.entity, field)).cloned()
+    let now = fields.iter().map(|field| now_called(model, &record.entity, field));
+    now.into_iter().find(|field| is_people_field(model, &record.entity, field))
 }
 
 fn changed_since(language: Language) -> String {

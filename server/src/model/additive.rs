@@ -1,4 +1,5 @@
-//! A model that is in force only grows: records, outboxes and reports hold what it once allowed.
+//! A model that is in force loses nothing by accident: records, outboxes and reports hold what it once allowed. What is
+//! renamed or removed is named as such, for ever.
 
 use crm::model::{Entity, Field, FieldKind, Model, ModelProblem};
 
@@ -15,6 +16,10 @@ pub fn losses(before: &Model, after: &Model, name: &str) -> Vec<ModelProblem> {
     losses.found
 }
 
+const SAY_WHERE_TO: &str = "records may hold it: name it in `was` of the field that it becomes, in the entity's `removed` if nobody wants it any more, or keep it in the overlay";
+const SAY_WHICH_OPTION: &str = "records may hold it: name it in `was_options` with the option that it becomes, in `removed_options` if nobody is to choose it any more, or keep it";
+const STILL_USED: &str = "devices that were away may still use the name: keep it there";
+
 struct Losses<'n> {
     name: &'n str,
     found: Vec<ModelProblem>,
@@ -22,21 +27,37 @@ struct Losses<'n> {
 
 impl Losses<'_> {
     fn add(&mut self, path: String, what: impl Into<String>) {
-        self.found.push(ModelProblem {
-            file: self.name.to_owned(),
-            path,
-            what: what.into(),
-            advice: "records may hold it: keep it in the overlay".to_owned(),
-        });
+        self.advise(path, what, "records may hold it: keep it in the overlay");
+    }
+
+    fn advise(&mut self, path: String, what: impl Into<String>, advice: &str) {
+        let (file, what, advice) = (self.name.to_owned(), what.into(), advice.to_owned());
+        self.found.push(ModelProblem { file, path, what, advice });
     }
 
     fn of_entity(&mut self, before: &Entity, after: &Entity) {
         for field in before.fields.values() {
             let path = format!("{}.{}", before.name, field.name);
-            match after.field(&field.name) {
-                Some(later) => self.of_field(path, field, later),
-                None => self.add(path, "the field would be gone"),
+            let names = || std::iter::once(&field.name).chain(&field.was);
+            match after.now_called(&field.name).and_then(|name| after.field(name)) {
+                Some(later) => {
+                    let is_kept = |name: &&String| **name == later.name || later.was.contains(name);
+                    if let Some(lost) = names().find(|name| !is_kept(name)) {
+                        self.advise(path.clone(), format!("`was` would no longer name `{lost}`"), STILL_USED);
+                    }
+                    self.of_field(path, field, later);
+                }
+                None => {
+                    for name in names().filter(|name| !after.removed.contains(name)) {
+                        let path = format!("{}.{name}", before.name);
+                        self.advise(path, "the field would be gone", SAY_WHERE_TO);
+                    }
+                }
             }
+        }
+        for name in before.removed.iter().filter(|name| !after.removed.contains(name)) {
+            let path = format!("{}.removed", before.name);
+            self.advise(path, format!("it would no longer name `{name}`"), STILL_USED);
         }
         for (name, pipeline) in &before.pipelines {
             let later = after.pipelines.get(name);
@@ -49,18 +70,28 @@ impl Losses<'_> {
         }
     }
 
-    fn of_field(&mut self, path: String, before: &Field, after: &Field) {
-        if std::mem::discriminant(&before.kind) != std::mem::discriminant(&after.kind) {
+    fn of_field(&mut self, path: String, known: &Field, later: &Field) {
+        if std::mem::discriminant(&known.kind) != std::mem::discriminant(&later.kind) {
             self.add(path, "the field's type would be another");
             return;
         }
-        match (&before.kind, &after.kind) {
+        match (&known.kind, &later.kind) {
             (
                 FieldKind::Enum { options: before } | FieldKind::Enums { options: before },
                 FieldKind::Enum { options: after } | FieldKind::Enums { options: after },
             ) => {
+                let is_said = |key: &str| {
+                    later.was_options.contains_key(key) || later.removed_options.iter().any(|gone| gone == key)
+                };
                 for option in before.iter().filter(|option| after.iter().all(|later| later.key != option.key)) {
-                    self.add(path.clone(), format!("the option {} would be gone", option.key));
+                    if !is_said(&option.key) {
+                        let what = format!("the option {} would be gone", option.key);
+                        self.advise(path.clone(), what, SAY_WHICH_OPTION);
+                    }
+                }
+                for key in known.was_options.keys().chain(&known.removed_options).filter(|key| !is_said(key)) {
+                    let what = format!("the option {key} would no longer be named as renamed or removed");
+                    self.advise(path.clone(), what, STILL_USED);
                 }
             }
             (FieldKind::Decimal { scale: before }, FieldKind::Decimal { scale: after }) if before != after => {

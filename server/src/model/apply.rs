@@ -1,17 +1,15 @@
 //! Laying an overlay over the model while the server runs.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use crm::model::{Model, ModelProblem, ModelProblems};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::additive;
+use super::step::{self, Step};
 use crate::app::App;
-use crate::live::Snapshot;
-use crate::record::refill::{Collision, refill};
-use crate::record::schema;
+use crate::record::refill::Collision;
 use crate::record::write::WriteError;
 use crate::tenant;
 
@@ -70,9 +68,8 @@ pub async fn apply(app: &App, name: &str, yaml: &str, only_check: bool) -> Resul
     }
     let changed = model.hash != before.hash;
     let hash = model.hash.clone();
-    let snapshot = Snapshot::load(Arc::new(model), &mut transaction).await?;
-    let views = schema::apply(&snapshot.catalogue, &mut transaction).await?;
-    let collisions = refill(&before, &snapshot.catalogue, &mut transaction).await?;
+    let Step { snapshot, views, collisions } =
+        step::take(&before, model, app.clock().now_ms(), &mut transaction).await?;
     if !collisions.is_empty() {
         return Err(ApplyError::Refused(ModelProblems { problems: shared_values(&collisions, name) }));
     }

@@ -3,6 +3,7 @@
 pub mod additive;
 pub mod apply;
 pub mod routes;
+pub mod step;
 
 #[cfg(test)]
 mod tests;

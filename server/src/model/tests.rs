@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use crate::record::fixture::{Answer, World};
 
+mod evolution;
+
 const ENGAGING: &str = "
 entity: opportunity
 fields:

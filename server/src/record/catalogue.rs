@@ -1,9 +1,9 @@
 //! The tenant's model as the server uses it: with the database's entity codes, and each role's view of it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use crm::model::{Entity, FieldKind, Model};
+use crm::model::{Entity, Evolution, FieldKind, Model};
 use crm::rules::Projection;
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
@@ -51,7 +51,14 @@ impl RoleView {
         self.projections.get(entity)
     }
 
-    /// A number for the fields of `entity` that the role sees: whoever sees the same has the same, 0 sees all.
+    /// By entity: the fields that the role does not see, of those that it may see records of.
+    #[must_use]
+    pub fn hidden_fields(&self) -> BTreeMap<&str, Vec<&str>> {
+        let hidden = self.projections.iter().map(|(entity, seen)| (entity.as_str(), seen.hidden().collect::<Vec<_>>()));
+        hidden.filter(|(_, fields)| !fields.is_empty()).collect()
+    }
+
+    /// A number for the fields of `entity` that the role sees, as they are called: whoever sees the same has the same.
     #[must_use]
     pub fn shown(&self, entity: &str) -> Option<u64> {
         self.shown.get(entity).copied()
@@ -59,10 +66,15 @@ impl RoleView {
 }
 
 fn number_of_shown(entity: &Entity, projection: &Projection) -> u64 {
-    if projection.is_whole() {
+    let was_ever_otherwise = !Evolution::of(entity).is_nothing();
+    if projection.is_whole() && !was_ever_otherwise {
         return 0;
     }
     let mut hash = Sha256::new();
+    if was_ever_otherwise {
+        // What was cut under other names is none of what is cut now.
+        hash.update(format!("{:?}\n", Evolution::of(entity)));
+    }
     for field in entity.fields.keys().filter(|field| projection.shows(field)) {
         hash.update(format!("{field}\n"));
     }

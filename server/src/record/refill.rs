@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crm::Fields;
-use crm::model::{Entity, Model};
+use crm::model::{Entity, Field, Model};
 use crm::rules::title;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
@@ -86,12 +86,16 @@ struct Change<'a> {
 impl<'a> Change<'a> {
     /// Fields that are new have no values yet.
     fn of(before: &'a Entity, after: &'a Entity) -> Self {
-        let known = || before.fields.values().filter_map(|field| Some((field, after.field(&field.name)?)));
+        // Under the names of now: values that are kept under former ones have followed already.
+        let now = |field: &Field| after.now_called(&field.name).and_then(|name| after.field(name));
+        let known = || before.fields.values().filter_map(|field| Some((field, now(field)?)));
+        let is_gone = |field: &&Field| now(field).is_none();
         let changed: Vec<_> = known().filter(|(before, after)| before.unique != after.unique).collect();
         Self {
-            no_longer_as_kept: changed.iter().map(|(before, _)| before.name.as_str()).collect(),
+            no_longer_as_kept: changed.iter().map(|(_, after)| after.name.as_str()).collect(),
             unique: changed.iter().filter(|(_, after)| after.unique).map(|(_, after)| after.name.as_str()).collect(),
-            is_searched_otherwise: known().any(|(before, after)| before.search != after.search),
+            is_searched_otherwise: known().any(|(before, after)| before.search != after.search)
+                || before.fields.values().filter(is_gone).any(|field| field.search),
         }
     }
 

@@ -49,6 +49,9 @@ impl Assembly {
             join: definition.join,
             expr: self.optional_expression(file, &path, definition.expr.as_deref()),
             on_delete: definition.on_delete.unwrap_or_default(),
+            was: definition.was,
+            was_options: definition.was_options,
+            removed_options: definition.removed_options,
         })
     }
 
@@ -161,7 +164,10 @@ fn keys_out_of_place(kind: KindName, definition: &FieldDefinition) -> Vec<&'stat
     check("max", definition.max.is_some(), matches!(kind, KindName::Integer | KindName::Text) || is_blob);
     check("accept", definition.accept.is_some(), is_blob);
     check("scale", definition.scale.is_some(), kind == KindName::Decimal);
-    check("options", !definition.options.is_empty(), matches!(kind, KindName::Enum | KindName::Enums));
+    let is_enum = matches!(kind, KindName::Enum | KindName::Enums);
+    check("options", !definition.options.is_empty(), is_enum);
+    check("was_options", !definition.was_options.is_empty(), is_enum);
+    check("removed_options", !definition.removed_options.is_empty(), is_enum);
     check("to", definition.to.is_some(), is_link);
     check("on_delete", definition.on_delete.is_some(), is_link);
     check("join", !definition.join.is_empty(), kind == KindName::Text);

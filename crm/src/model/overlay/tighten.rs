@@ -28,6 +28,8 @@ impl Assembly {
     }
 
     fn add_options(&mut self, file: &str, path: &str, field: &mut Field, definition: &mut FieldDefinition) {
+        field.was_options.extend(std::mem::take(&mut definition.was_options));
+        field.removed_options.append(&mut definition.removed_options);
         let added = std::mem::take(&mut definition.options);
         if added.is_empty() {
             return;
@@ -74,6 +76,7 @@ fn tighten(field: &mut Field, definition: &FieldDefinition) -> Vec<(&'static str
         ("default", definition.default.is_some()),
         ("join", !definition.join.is_empty()),
         ("expr", definition.expr.is_some()),
+        ("was", !definition.was.is_empty()),
     ];
     refused.extend(changed_shape.iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| (*key, OWN_FIELD)));
     tighten_bounds(field, definition, &mut refused);

@@ -121,13 +121,19 @@ impl Reader {
 /// `None` for what happened to a field that the user does not see.
 fn entry(target: &Target<'_>, row: HistoryRow) -> Option<Entry> {
     let (_, seq, kind, field, old, new, who, device, at_ms) = row;
-    if !field.is_empty() && !target.projection.shows(&field) {
+    // What was written under a former name is told under the present one.
+    let field = target.whole.now_called(&field).map_or(field.clone(), str::to_owned);
+    let is_own_loss = kind == "lost" && who.is_some() && who == target.variables.me;
+    let is_own_word = is_own_loss && target.whole.removed.contains(&field);
+    if !(field.is_empty() || target.projection.shows(&field) || is_own_word) {
         return None;
     }
     let value = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
     let mut old: Option<Value> = value(old);
     if let (true, Some(Value::Object(fields))) = (field.is_empty(), &mut old) {
-        fields.retain(|name, _| target.projection.shows(name));
+        let named = std::mem::take(fields).into_iter();
+        let now = |name: String| target.whole.now_called(&name).map_or(name.clone(), str::to_owned);
+        fields.extend(named.map(|(name, value)| (now(name), value)).filter(|(name, _)| target.projection.shows(name)));
     }
     Some(Entry {
         seq: seq.cast_unsigned(),

@@ -4,6 +4,7 @@ mod blobs;
 mod bulk;
 mod children;
 pub mod decide;
+pub mod evolve;
 mod load;
 mod persist;
 mod push;
@@ -11,6 +12,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod upcast;
 mod writer;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use super::decide::{Refusal, Working, decide as decide_change, decide_group};
 use super::persist::run;
 use super::unit::Unit;
 use super::writer::PushError;
-use super::{Author, Change, Decision};
+use super::{Author, Change, Decision, upcast};
 
 /// What one device asks for.
 #[derive(Debug)]
@@ -88,13 +88,14 @@ pub(super) fn admit(unit: &mut Unit, push: &Push) -> Result<Vec<Change>, PushErr
         state.is_changed = true;
     }
     let last = state.last;
+    let model = &unit.snapshot.catalogue.model;
     // What an earlier push of this same commit is about to decide is not decided twice.
     state.last = state.last.max(last_sent);
     Ok(push
         .mutations
         .iter()
         .filter(|mutation| mutation.id > last || is_seeded(Fault::DecideAgain))
-        .map(change_of)
+        .map(|mutation| upcast::change_of(mutation, model.entity(&mutation.entity)))
         .collect())
 }
 
@@ -143,7 +144,10 @@ pub(super) fn decide(
             }
         }
     });
-    let answers = push.mutations.iter().filter_map(|mutation| known.get(&mutation.id).cloned()).collect();
+    let model = unit.snapshot.catalogue.model.clone();
+    let answer =
+        |mutation: &Mutation| Some(upcast::current(known.get(&mutation.id)?.clone(), model.entity(&mutation.entity)));
+    let answers = push.mutations.iter().filter_map(answer).collect();
     if let Some(state) = unit.devices.get_mut(&author.device) {
         state.is_changed |= !fresh.is_empty();
         state.outcomes = known;
@@ -169,17 +173,6 @@ pub(super) async fn store(unit: &mut Unit) -> Result<(), sqlx::Error> {
     run(include_str!("sql/put_device_progress.sql"), &devices, &mut unit.tx).await?;
     let acknowledged: Vec<Value> = devices;
     run(include_str!("sql/delete_acknowledged_outcomes.sql"), &acknowledged, &mut unit.tx).await
-}
-
-fn change_of(mutation: &Mutation) -> Change {
-    Change {
-        kind: mutation.kind,
-        entity: mutation.entity.clone(),
-        record: mutation.record,
-        base: Some(mutation.base),
-        set: mutation.set.clone(),
-        ops: mutation.ops.clone(),
-    }
 }
 
 fn outcome_of(mutation: MutationId, decision: Decision) -> Outcome {

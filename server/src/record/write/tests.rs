@@ -17,6 +17,7 @@ use crate::user::rights::Rights;
 
 mod deletion;
 mod numbers;
+mod upcast;
 
 struct World {
     app: App,

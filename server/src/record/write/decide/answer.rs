@@ -143,14 +143,26 @@ pub(super) fn field_problem(finding: &Finding, language: Language) -> FieldProbl
     }
 }
 
+/// The code of a field, and of the reason, where a value came too late for its field.
+const FIELD_REMOVED: &str = "field-removed";
+
 /// Why a change was made only in part.
 pub(super) fn merged(lost: &[Finding], language: Language) -> Reason {
-    let message = Label {
-        es: "Otra persona cambió los mismos campos antes: su valor queda y el tuyo está en el historial.".into(),
-        en: "Somebody else changed the same fields first: their value stands and yours is in the history.".into(),
+    let is_removed = |finding: &&Finding| finding.code == FIELD_REMOVED;
+    let (code, message) = match lost.iter().find(is_removed) {
+        Some(removed) if lost.iter().all(|finding| is_removed(&finding)) => (FIELD_REMOVED, removed.message.clone()),
+        _ => (
+            "conflict",
+            Label {
+                es: "Otra persona cambió los mismos campos antes: su valor queda y el tuyo está en el historial."
+                    .into(),
+                en: "Somebody else changed the same fields first: their value stands and yours is in the history."
+                    .into(),
+            },
+        ),
     };
     Reason {
-        code: "conflict".into(),
+        code: code.into(),
         message: message.text(language).to_owned(),
         fields: lost.iter().map(|finding| field_problem(finding, language)).collect(),
     }
@@ -190,6 +202,23 @@ pub(super) fn unknown_field(entity: &Entity, field: &str) -> Finding {
         message: Label {
             es: format!("{es} no tiene ningún campo «{field}». Actualiza el modelo o corrige el nombre."),
             en: format!("{en} has no field \"{field}\". Update the model or correct the name."),
+        },
+    }
+}
+
+/// The finding of a field that the model no longer has.
+pub(super) fn no_longer_there(entity: &Entity, field: &str) -> Finding {
+    let (es, en) = (entity.labels.one(Language::Es), entity.labels.one(Language::En));
+    Finding {
+        field: field.to_owned(),
+        code: FIELD_REMOVED,
+        message: Label {
+            es: format!(
+                "{es} ya no tiene el campo «{field}». Lo que escribiste está en el historial: pásalo a otro campo."
+            ),
+            en: format!(
+                "{en} no longer has the field \"{field}\". What you wrote is in the history: put it into another field."
+            ),
         },
     }
 }

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
 use crm::rules::{check, fill_defaults};
-use sync_protocol::wire::Verdict;
 
 use super::answer::{Refusal, field_problem};
-use super::update::told;
+use super::update::{record_lost, told, verdict};
 use super::working::{FieldSequences, HistoryRow, Stored, Working};
 use super::{Case, Decision, fields, follow};
 
@@ -43,6 +42,8 @@ pub(super) fn create(case: &Case<'_>, working: &mut Working) -> Result<Decision,
         device: case.author.device,
         at_ms: case.context.now_ms,
     });
+    record_lost(case, working, seq, None, &merged);
+    let (verdict, reason) = verdict(case, &merged.lost);
     let server = told(case, &merged.after, &merged.after.keys().cloned().collect());
     let record = Stored {
         num: 0,
@@ -58,9 +59,9 @@ pub(super) fn create(case: &Case<'_>, working: &mut Working) -> Result<Decision,
     follow::record_passages(case, working, None);
     Ok(Decision {
         record: id,
-        verdict: Verdict::Applied,
+        verdict,
         seq,
-        reason: None,
+        reason,
         warnings: findings.warnings.iter().map(|finding| field_problem(finding, case.author.language)).collect(),
         server,
     })

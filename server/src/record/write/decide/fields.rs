@@ -6,13 +6,15 @@ use std::sync::Arc;
 use crm::Fields;
 use crm::model::{Entity, Field, FieldKind, MergeClass};
 use crm::rules::{Finding, Gaps, SHARE_FIELDS, normalise};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sync_protocol::id::RecordId;
 use sync_protocol::merge::{self, Class};
 use uuid::Uuid;
 
 use super::Case;
-use super::answer::{Refusal, conflicting, inactive_user, missing_target, not_unique, not_writable, unknown_field};
+use super::answer::{
+    Refusal, conflicting, inactive_user, missing_target, no_longer_there, not_unique, not_writable, unknown_field,
+};
 use super::working::{Stored, Working};
 use crate::user::directory::Directory;
 
@@ -52,7 +54,10 @@ pub(super) fn merge(case: &Case<'_>, current: Option<&Stored>) -> Result<Merged,
     let mut stopped = Vec::new();
     for (name, value) in &case.change.set {
         let Some(field) = visible(case, name) else {
-            faults.push(unknown_field(case.entity, name));
+            match removed(case, name) {
+                Some(finding) => lost.push((finding, value.clone())),
+                None => faults.push(unknown_field(case.entity, name)),
+            }
             continue;
         };
         let incoming = match value {
@@ -83,7 +88,10 @@ pub(super) fn merge(case: &Case<'_>, current: Option<&Stored>) -> Result<Merged,
     for operation in &case.change.ops {
         let name = operation.field();
         let Some(field) = visible(case, name) else {
-            faults.push(unknown_field(case.entity, name));
+            match removed(case, name) {
+                Some(finding) => lost.push((finding, json!(operation))),
+                None => faults.push(unknown_field(case.entity, name)),
+            }
             continue;
         };
         let applied = merge::apply_operation(merge_class(field.merge), after.get(name), operation);
@@ -115,6 +123,18 @@ pub(super) fn merge(case: &Case<'_>, current: Option<&Stored>) -> Result<Merged,
         return Err(Refusal::conflict(stopped, server));
     }
     Ok(Merged { after, changed, lost })
+}
+
+/// Why a device's value of a field that the model no longer has is not stored; `None` where it never had one.
+fn removed(case: &Case<'_>, name: &str) -> Option<Finding> {
+    // What others send is sent now: they can ask what there is.
+    let is_late = case.author.device != 0 && is_removed(case.entity, name);
+    is_late.then(|| no_longer_there(case.entity, name))
+}
+
+/// Whether the entity once had a field of that name.
+pub(super) fn is_removed(entity: &Entity, name: &str) -> bool {
+    entity.removed.iter().any(|removed| removed == name)
 }
 
 /// Puts a value into a field; `null` empties it.

@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crm::Fields;
-use crm::rules::check;
+use crm::rules::{Finding, check};
 use serde_json::Value;
-use sync_protocol::wire::{FieldOperation, Verdict};
+use sync_protocol::wire::{FieldOperation, Reason, Verdict};
 
 use super::answer::{Refusal, field_problem, merged as merged_reason};
 use super::fields::{self, Merged};
@@ -46,12 +46,12 @@ pub(super) fn update(case: &Case<'_>, working: &mut Working) -> Result<Decision,
     working.put(&case.entity.name, case.change.record, Some(next));
     follow::record_passages(case, working, Some(&current));
 
-    let lost: Vec<_> = merged.lost.into_iter().map(|(finding, _)| finding).collect();
+    let (verdict, reason) = verdict(case, &merged.lost);
     Ok(Decision {
         record: case.change.record,
-        verdict: if lost.is_empty() { Verdict::Applied } else { Verdict::Merged },
+        verdict,
         seq,
-        reason: (!lost.is_empty()).then(|| merged_reason(&lost, case.author.language)),
+        reason,
         warnings: findings.warnings.iter().map(|finding| field_problem(finding, case.author.language)).collect(),
         server,
     })
@@ -70,21 +70,46 @@ pub(super) fn visible_record(case: &Case<'_>, working: &Working) -> Result<Arc<S
 /// Every value that was sent stands already, or lost to what stands.
 fn nothing_to_do(case: &Case<'_>, working: &mut Working, current: &Stored, merged: &Merged) -> Decision {
     record_history(case, working, current.seq, Some(current), merged);
-    let lost: Vec<_> = merged.lost.iter().map(|(finding, _)| finding.clone()).collect();
     let server = told(case, &current.fields, &BTreeSet::new());
-    Decision {
-        record: case.change.record,
-        verdict: if lost.is_empty() { Verdict::Applied } else { Verdict::Merged },
-        seq: current.seq,
-        reason: (!lost.is_empty()).then(|| merged_reason(&lost, case.author.language)),
-        warnings: Vec::new(),
-        server,
+    let (verdict, reason) = verdict(case, &merged.lost);
+    Decision { record: case.change.record, verdict, seq: current.seq, reason, warnings: Vec::new(), server }
+}
+
+/// What became of a change of which this was lost, and why.
+pub(super) fn verdict(case: &Case<'_>, lost: &[(Finding, Value)]) -> (Verdict, Option<Reason>) {
+    if lost.is_empty() {
+        return (Verdict::Applied, None);
     }
+    let lost: Vec<Finding> = lost.iter().map(|(finding, _)| finding.clone()).collect();
+    (Verdict::Merged, Some(merged_reason(&lost, case.author.language)))
 }
 
 /// Writes down what changes and what is lost.
 fn record_history(case: &Case<'_>, working: &mut Working, seq: u64, before: Option<&Stored>, merged: &Merged) {
-    let row = |kind, field: &str, old: Option<&Value>, new: Option<&Value>| HistoryRow {
+    let value = |name: &str| before.and_then(|record| record.fields.get(name));
+    for name in merged.changed.iter().filter(|name| !follow::is_stamp(case.entity, name)) {
+        working.history.push(history_row(case, seq, "changed", name, value(name), merged.after.get(name)));
+    }
+    record_lost(case, working, seq, before, merged);
+}
+
+/// Writes down what is lost.
+pub(super) fn record_lost(case: &Case<'_>, working: &mut Working, seq: u64, before: Option<&Stored>, merged: &Merged) {
+    for (finding, value) in &merged.lost {
+        let stands = before.and_then(|record| record.fields.get(&finding.field));
+        working.history.push(history_row(case, seq, "lost", &finding.field, stands, Some(value)));
+    }
+}
+
+fn history_row(
+    case: &Case<'_>,
+    seq: u64,
+    kind: &'static str,
+    field: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+) -> HistoryRow {
+    HistoryRow {
         record: case.change.record,
         seq,
         kind,
@@ -94,13 +119,6 @@ fn record_history(case: &Case<'_>, working: &mut Working, seq: u64, before: Opti
         who: case.author.user.map(|user| user.0),
         device: case.author.device,
         at_ms: case.context.now_ms,
-    };
-    let before = |name: &str| before.and_then(|record| record.fields.get(name));
-    for name in merged.changed.iter().filter(|name| !follow::is_stamp(case.entity, name)) {
-        working.history.push(row("changed", name, before(name), merged.after.get(name)));
-    }
-    for (finding, value) in &merged.lost {
-        working.history.push(row("lost", &finding.field, before(&finding.field), Some(value)));
     }
 }
 
@@ -113,7 +131,7 @@ pub(super) fn told(case: &Case<'_>, fields: &Fields, changed: &BTreeSet<String>)
     let names: BTreeSet<&str> = changed.iter().map(String::as_str).chain(named).collect();
     names
         .into_iter()
-        .filter(|name| projection.shows(name))
+        .filter(|name| projection.shows(name) || fields::is_removed(case.entity, name))
         .map(|name| (name, fields.get(name).unwrap_or(&Value::Null)))
         .filter(|(name, value)| case.change.set.get(*name) != Some(value))
         .map(|(name, value)| (name.to_owned(), value.clone()))
