@@ -36,6 +36,7 @@ pub struct Answer {
     pub encoding: Option<String>,
     /// As it travelled, but for gzip.
     pub bytes: Vec<u8>,
+    headers: HeaderMap,
 }
 
 impl Client {
@@ -78,7 +79,13 @@ impl Client {
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let mut bytes = Vec::new();
         body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        Ok(Answer { status: head.status.as_u16(), media_type, encoding: text("content-encoding"), bytes })
+        Ok(Answer {
+            status: head.status.as_u16(),
+            media_type,
+            encoding: text("content-encoding"),
+            bytes,
+            headers: head.headers,
+        })
     }
 }
 
@@ -87,6 +94,11 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 impl Answer {
+    /// A header's text; empty where there is none.
+    pub fn header(&self, name: &str) -> String {
+        header(&self.headers, name).unwrap_or_default()
+    }
+
     /// Whether it is a success.
     pub fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)

@@ -19,6 +19,8 @@ pub struct Subject {
     pub classes: BTreeMap<String, Probe>,
     /// A link to a user that says whose the record is.
     pub owner: Option<String>,
+    /// A field that names files of any kind.
+    pub files: Option<String>,
 }
 
 /// A field for text.
@@ -84,7 +86,8 @@ fn subject(name: &str, entity: &Value) -> Option<Subject> {
     }
     let owner = fields.iter().find(|(name, field)| *name == "owner" && links_user(field));
     let owner = owner.map(|(name, _)| name.clone());
-    Some(Subject { entity: name.to_owned(), title: title.to_owned(), needs, texts, classes, owner })
+    let files = fields.iter().find(|(_, field)| takes_files(field)).map(|(name, _)| name.clone());
+    Some(Subject { entity: name.to_owned(), title: title.to_owned(), needs, texts, classes, owner, files })
 }
 
 /// The one entity that a link points to.
@@ -115,6 +118,10 @@ fn is_bound(name: &str, entity: &Value) -> bool {
 
 fn links_user(field: &Value) -> bool {
     field["type"] == "link" && (field["to"] == "user" || field["to"] == json!(["user"]))
+}
+
+fn takes_files(field: &Value) -> bool {
+    field["type"] == "blobs" && field["accept"] != "images" && is_open(field)
 }
 
 /// The field as a probe of its class, where the suite knows values for it.
@@ -169,6 +176,8 @@ mod tests {
                     "name": {"type": "text", "required": true, "merge": "lww"},
                     "note": {"type": "long_text", "merge": "lww"},
                     "tags": {"type": "tags", "merge": "set"},
+                    "photos": {"type": "blobs", "accept": "images", "merge": "set"},
+                    "plans": {"type": "blobs", "accept": "any", "merge": "set"},
                     "made_on": {"type": "datetime", "merge": "server"},
                     "state": {"type": "enum", "merge": "guarded", "options": [{"key": "a"}, {"key": "b"}, {"key": "c"}]},
                     "owner": {"type": "link", "to": ["user"], "merge": "lww"}
@@ -204,6 +213,7 @@ mod tests {
         assert_eq!((deal.needs["account"].as_str(), deal.classes.contains_key("derived")), ("account", true));
         assert_eq!((account.entity.as_str(), account.title.as_str()), ("account", "name"));
         assert_eq!((account.texts[0].name.as_str(), account.owner.as_deref()), ("note", Some("owner")));
+        assert_eq!((account.files.as_deref(), deal.files.as_deref()), (Some("plans"), None));
         assert_eq!(account.filling(20), json!({"note": "abcde abcde abcde ab"}));
         let classes: Vec<&str> = account.classes.keys().map(String::as_str).collect();
         assert_eq!(classes, ["guarded", "server", "set"]);

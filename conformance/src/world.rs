@@ -99,6 +99,14 @@ impl World {
         })
     }
 
+    /// An entity with a field that names files, and the field.
+    pub fn files(&self) -> Result<(Subject, String), Unmet> {
+        let found = self.subjects.iter().find_map(|subject| Some((subject.clone(), subject.files.clone()?)));
+        found.ok_or_else(|| {
+            Unmet::Unchecked("no entity that the suite can make records of has a field for files of any kind".into())
+        })
+    }
+
     /// Any request to the server.
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Unmet> {
         self.client.send(method, path, headers, body)

@@ -1,5 +1,6 @@
 //! The specification, section by section: each file is one of its headings.
 
+mod blobs;
 mod convergence;
 mod cursor;
 mod exchange;
@@ -21,6 +22,7 @@ pub const ALL: &[&Section] = &[
     &mutations::SECTION,
     &outcomes::SECTION,
     &merge::SECTION,
+    &blobs::SECTION,
     &problems::SECTION,
     &convergence::SECTION,
 ];

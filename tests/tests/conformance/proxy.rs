@@ -24,6 +24,9 @@ pub const FAULTS: &[(&str, Fault)] = &[
     ("a-gap-is-refused", take_gaps),
     ("outcomes-are-repeated", decide_anew),
     ("lww", overwrite_in_silence),
+    ("uploads-go-on-by-offset", forget_how_far_uploads_are),
+    ("blobs-are-fetched-by-range", send_files_whole),
+    ("blobs-are-never-run", show_files_in_place),
     ("problems-are-rfc-9457", answer_problems_as_json),
 ];
 
@@ -203,6 +206,26 @@ fn changed(upstream: &Upstream, request: &Request, change: impl FnOnce(&mut Valu
     let mut answer = reply.json();
     change(&mut answer);
     reply.with(&answer)
+}
+
+fn forget_how_far_uploads_are(upstream: &Upstream, request: &Request) -> Reply {
+    let mut reply = upstream.ask(request);
+    if request.line.starts_with("HEAD /sync/v1/blob/") {
+        reply.headers.retain(|(name, _)| name != "upload-offset");
+    }
+    reply
+}
+
+fn send_files_whole(upstream: &Upstream, request: &Request) -> Reply {
+    let mut request = request.clone();
+    request.headers.retain(|(name, _)| name != "range");
+    upstream.ask(&request)
+}
+
+fn show_files_in_place(upstream: &Upstream, request: &Request) -> Reply {
+    let mut reply = upstream.ask(request);
+    reply.headers.retain(|(name, _)| name != "content-disposition");
+    reply
 }
 
 fn refuse_unknown_keys(upstream: &Upstream, request: &Request) -> Reply {
