@@ -120,10 +120,21 @@ impl Scene {
 fn after_a_restore_the_devices_bring_back_what_the_server_had_acknowledged() {
     let mut scene = Scene::set();
     let backup = tempfile::tempdir().expect("a folder");
+    // One file that the backup knows of, and one that it does not; the bytes are in none.
+    let attach = |scene: &Scene, name: &str| {
+        let file = backup.path().with_extension(name);
+        fs::write(&file, name).expect("a file");
+        let _ = scene.ana.run(&["attach", "opportunity", &scene.deal, "attachments", &file.display().to_string()]).ok();
+        let _ = sync(&scene.ana);
+        fs::remove_file(&file).expect("the file goes");
+        file.file_name().expect("a name").to_string_lossy().into_owned()
+    };
+    let known = attach(&scene, "known");
     scene.server.kill();
     copy_folder(&scene.server.data(), backup.path());
     scene.server.restart();
 
+    let unknown = attach(&scene, "unknown");
     let account = scene.company.open_account.clone();
     let new = |device: &Device, name: &str| {
         let (name, account) = (format!("name={name}"), format!("account={account}"));
@@ -156,6 +167,12 @@ fn after_a_restore_the_devices_bring_back_what_the_server_had_acknowledged() {
     let scales = scene.admin().get(&format!("/api/v1/opportunity/{scales}")).ok()["fields"].clone();
     assert_eq!(scales["amount"], json!({"minor": 123_456, "currency": "EUR"}), "a change of what only it had made");
     assert_eq!(back["tags"], json!(["puerto", "urgente"]), "what had waited came too");
+    for name in [known, unknown] {
+        let file = scene.berta.home().join(&name);
+        let fetch = ["fetch", "opportunity", &scene.deal, "attachments", "--name", &name, "-o"];
+        let _ = scene.berta.run(&[&fetch[..], &[&file.display().to_string()]].concat()).ok();
+        assert!(name.ends_with(&fs::read_to_string(&file).expect("the file is there")), "its bytes were sent again");
+    }
     for report in &reports {
         assert_eq!(count(report, "attention"), 0, "nobody has to look at anything: {report}");
         assert!(count(report, "received") < 40, "no wholesale download: {report}");

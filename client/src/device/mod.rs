@@ -23,10 +23,10 @@ use crm::expr::Variables;
 use crm::model::{Entity, Language, Model};
 use sync_protocol::engine::{CommitFailure, Effect, Engine, Input, Settings, SyncState};
 use sync_protocol::id::MutationId;
-use sync_protocol::store::{ApplyError, Attention, Batch, Query as StoreQuery, Saved};
+use sync_protocol::store::{ApplyError, Attention, Batch, Query as StoreQuery, Saved, StoreOp};
 
 use crate::host::Host;
-use crate::storage::{DeviceStore, Home, Identity, IndexPlan, StorageError, StoredModel};
+use crate::storage::{BlobFolder, DeviceStore, Home, Identity, IndexPlan, StorageError, StoredModel};
 
 pub use assignment::{Action, Assignment};
 pub use blob::{BlobName, BlobReport, fetch as fetch_blob, hash_of};
@@ -45,6 +45,8 @@ pub struct Device {
     model: Option<Arc<Model>>,
     /// Fetched, and to be kept with the batch that says so.
     fetched: Option<StoredModel>,
+    /// Files beside the records, where the device has a folder.
+    files: Option<BlobFolder>,
     host: Box<dyn Host>,
 }
 
@@ -69,7 +71,8 @@ impl Device {
         }
         let store = DeviceStore::open(enter()?)?;
         let identity = store.identity()?.ok_or_else(nobody)?;
-        Self::over(store, identity, language, host)
+        let device = Self::over(store, identity, language, host)?;
+        Ok(Self { files: Some(BlobFolder::in_home(path)), ..device })
     }
 
     /// Looks at the device in a folder, also while another command holds it: all that is read is of one moment.
@@ -98,7 +101,7 @@ impl Device {
             ..Settings::default()
         };
         let engine = Engine::restore(store.saved()?, settings);
-        Ok(Self { store, engine, identity, model: model.map(Arc::new), fetched: None, host })
+        Ok(Self { store, engine, identity, model: model.map(Arc::new), fetched: None, files: None, host })
     }
 
     /// Whose device this is.
@@ -176,6 +179,13 @@ impl Device {
 
     /// Carries out a batch; what went wrong is kept in `failure` for whoever reports it.
     fn commit(&mut self, commit: u64, batch: &Batch, failure: &mut Option<StorageError>) -> Input {
+        // A server that has lost what it was sent may have lost files too.
+        let is_offered_again = batch.ops.iter().any(|op| matches!(op, StoreOp::Reoffer { .. }));
+        let files = self.files.as_ref().filter(|_| is_offered_again);
+        if let Some(Err(error)) = files.map(BlobFolder::offer_again) {
+            failure.get_or_insert(error);
+            return Input::CommitFailed { commit, failure: CommitFailure::Storage };
+        }
         match self.store.commit(batch, self.fetched.as_ref()) {
             Ok(()) => Input::Committed { commit },
             Err(ApplyError::BaseMissing { .. }) => Input::CommitFailed { commit, failure: CommitFailure::BaseMissing },

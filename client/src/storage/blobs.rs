@@ -108,6 +108,19 @@ impl BlobFolder {
         Ok(found)
     }
 
+    /// Offers every whole one to the server again, which may have lost it; what it has is not sent.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn offer_again(&self) -> Result<(), StorageError> {
+        let failed = self.failed();
+        let whole = self.named_with(&[""])?;
+        for hash in &whole {
+            create(&self.mark(*hash)).map_err(&failed)?;
+        }
+        if whole.is_empty() { Ok(()) } else { self.sync_folder().map_err(failed) }
+    }
+
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
@@ -228,6 +241,9 @@ mod tests {
         let mut file = blobs.open(hash).expect("opens").expect("is there");
         file.read_to_string(&mut text).expect("is read");
         assert_eq!(text, "plan");
+        blobs.offer_again().expect("is noted");
+        assert_eq!(blobs.outgoing().expect("is listed"), [hash]);
+        blobs.sent(hash).expect("is noted");
         blobs.remove(hash).expect("is removed");
         assert!(blobs.open(hash).expect("is no error").is_none() && blobs.kept().expect("is listed").is_empty());
     }

@@ -87,7 +87,14 @@ pub(super) async fn head(
 ) -> Result<Response, ApiError> {
     let hash = read_hash(&hash)?;
     let found = find(&app, &caller, hash).await?;
-    if let Some((named, Some(length))) = &found {
+    // Who has the bytes asks before sending them: what the database alone knows of helps nobody.
+    let is_lost = matches!(found, Some((_, Some(_)))) && !app.blobs().store().has(hash).await?;
+    if is_lost {
+        note_lost(&app, hash).await?;
+    }
+    if let Some((named, Some(length))) = &found
+        && !is_lost
+    {
         let mut response = progress(StatusCode::OK, *length, *length);
         response.headers_mut().extend(described(named, *length, etag(hash)));
         response.extensions_mut().insert(AsItIs);
@@ -112,16 +119,27 @@ async fn find(app: &App, caller: &Caller, hash: BlobHash) -> Result<Option<(Name
     Ok(Some((named, length)))
 }
 
+/// Forgets a blob that the store does not have, as after a restore without the store.
+async fn note_lost(app: &App, hash: BlobHash) -> Result<(), ApiError> {
+    tracing::error!(blob.hash = %hash, "the store has lost a blob; a device that has it may send it again");
+    let _settling = app.blobs().settle(hash).await;
+    // It may have come again while others stored or removed it.
+    if app.blobs().store().has(hash).await? {
+        return Ok(());
+    }
+    let mut tx = app.db().write().await?;
+    ledger::forget(&mut tx, hash).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 async fn bytes(app: &App, hash: BlobHash, first: u64, end: u64) -> Result<Body, ApiError> {
     match app.blobs().store().read(hash, first..end).await {
         Ok(stream) => Ok(Body::from_stream(stream.map(|chunk| {
             chunk.inspect_err(|error| tracing::error!(%error, "a blob broke off while it was read from the store"))
         }))),
         Err(StoreError::Missing(_)) => {
-            tracing::error!(blob.hash = %hash, "the store has lost a blob; a device that has it may send it again");
-            let mut tx = app.db().write().await?;
-            ledger::forget(&mut tx, hash).await?;
-            tx.commit().await?;
+            note_lost(app, hash).await?;
             Err(pending(hash))
         }
         Err(error) => Err(error.into()),

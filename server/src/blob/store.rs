@@ -159,6 +159,18 @@ impl BlobStore {
         }
     }
 
+    /// Whether it has a blob.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub async fn has(&self, hash: BlobHash) -> Result<bool, StoreError> {
+        match self.objects.head(&self.key(hash)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(StoreError::Failed { attempt: "look for", hash, source }),
+        }
+    }
+
     /// Removes a blob; one that is not there is no error.
     ///
     /// # Errors

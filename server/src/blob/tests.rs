@@ -323,6 +323,13 @@ async fn bytes_that_a_crash_left_without_a_record_go_and_lost_ones_may_come_agai
     account(&mut world, "Lugo", "ana", json!([file(bytes, "n.txt", "text/plain")])).await;
     phone.put(hash_of(bytes), 0, bytes.len(), bytes).await;
     world.app.blobs().store().remove(hash_of(bytes)).await.expect("removed");
+    let other = Phone::of(&world, "ana").await;
+    assert_eq!(other.put(hash_of(bytes), 0, bytes.len(), bytes).await.status, StatusCode::CREATED);
+    assert_eq!(phone.get(hash_of(bytes), &[]).await.body, bytes, "whoever sends it whole brings it back");
+    world.app.blobs().store().remove(hash_of(bytes)).await.expect("removed");
+    assert_eq!(phone.head(hash_of(bytes)).await.status, StatusCode::NOT_FOUND, "whoever has it is told to send it");
+    assert_eq!(phone.put(hash_of(bytes), 0, bytes.len(), bytes).await.status, StatusCode::CREATED);
+    world.app.blobs().store().remove(hash_of(bytes)).await.expect("removed");
     assert_eq!(phone.get(hash_of(bytes), &[]).await.code(), "blob-pending");
     assert_eq!(phone.put(hash_of(bytes), 0, bytes.len(), bytes).await.status, StatusCode::CREATED);
     assert_eq!(phone.get(hash_of(bytes), &[]).await.body, bytes);

@@ -211,7 +211,8 @@ async fn finish(app: &App, device: i64, hash: BlobHash, part: &Part, length: u64
         )));
     }
     let is_known = ledger::stored_bytes(app.db().readers(), hash).await?.is_some();
-    if !is_known {
+    // A database may know of bytes that were lost, as after a restore without them.
+    if !is_known || !app.blobs().store().has(hash).await? {
         app.blobs().store().put_file(hash, &part.path).await?;
     }
     let now_ms = app.clock().now_ms();
