@@ -76,6 +76,7 @@ impl Host {
                         Err(ApplyError::BaseMissing { .. }) => {
                             Input::CommitFailed { commit, failure: CommitFailure::BaseMissing }
                         }
+                        Err(ApplyError::Chunk(_)) => Input::CommitFailed { commit, failure: CommitFailure::Chunk },
                         Err(ApplyError::Store(never)) => match never {},
                     };
                     self.give(input);
@@ -84,8 +85,8 @@ impl Host {
                     let Ok(found) = look_up(&self.store, &query);
                     self.give(Input::Found { look, found: Some(found) });
                 }
-                // Only the exchange's answers are fuzzed here: the search for a difference does not get through.
-                Effect::Digest { exchange, .. } => {
+                // Only the exchange's answers are fuzzed here: chunks and the search for a difference do not get through.
+                Effect::Fetch { exchange, .. } | Effect::Digest { exchange, .. } => {
                     self.give(Input::Answered { exchange, answer: Answer::Failed });
                 }
                 Effect::FetchModel { hash } => self.give(Input::ModelStored { hash }),
