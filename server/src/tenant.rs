@@ -56,10 +56,14 @@ pub async fn open(
     Ok((tenant, head.cast_unsigned()))
 }
 
-/// How far a restore moves the last sequence on: more than can have been given out after the backup, so that no
-/// sequence of the lost future is ever given out again, and few enough that two million restores stay below 2^53, up to
-/// where every reader of JSON counts exactly.
+/// How far a restore moves the last sequence on, at least: more than can have been given out after the backup, so that
+/// no sequence of the lost future is ever given out again.
 const RESTORE_LEAP: i64 = 1 << 32;
+
+/// After a restore sequences go on from the time in seconds times this, which is more than a server gives out in a
+/// second: the same backup may be restored twice, and what came of it the first time is a lost future too. Until the
+/// year 2242 that stays below 2^53, up to where every reader of JSON counts exactly.
+const SEQUENCES_PER_SECOND: i64 = 1 << 20;
 
 /// What [`declare_restored`] changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,24 +76,25 @@ pub struct Restored {
     pub head: Sequence,
 }
 
-/// Begins a new epoch: the database was restored from a backup. The caller holds the folder's lock.
+/// Begins a new epoch: the database was restored from a backup. The caller holds the folder's lock. No epoch is ever
+/// begun twice, as it is a time in seconds: not even from the same backup.
 ///
 /// # Errors
 /// When the database does not answer, or belongs to no tenant yet.
-pub async fn declare_restored(db: &Db) -> anyhow::Result<Restored> {
+pub async fn declare_restored(db: &Db, now_ms: i64) -> anyhow::Result<Restored> {
     let mut tx = db.write().await?;
-    let row: Option<(i64, i64)> =
-        sqlx::query_as("UPDATE tenant SET epoch = epoch + 1, head = head + $1 RETURNING epoch, head")
-            .bind(RESTORE_LEAP)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let Some((epoch, head)) = row else {
+    let row: Option<(i64, i64)> = sqlx::query_as("SELECT epoch, head FROM tenant").fetch_optional(&mut *tx).await?;
+    let Some((last_epoch, restored_head)) = row else {
         anyhow::bail!("the data folder has never been served, so nothing in it was restored: check --data");
     };
+    let now_secs = now_ms.div_euclid(1_000);
+    let epoch = now_secs.max(last_epoch + 1);
+    let head = now_secs.saturating_mul(SEQUENCES_PER_SECOND).max(restored_head + RESTORE_LEAP);
+    sqlx::query("UPDATE tenant SET epoch = $1, head = $2").bind(epoch).bind(head).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(Restored {
         epoch: epoch.cast_unsigned(),
-        restored_head: (head - RESTORE_LEAP).cast_unsigned(),
+        restored_head: restored_head.cast_unsigned(),
         head: head.cast_unsigned(),
     })
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::output::{Answer, Failure};
+use crate::platform::clock::{Clock as _, SystemClock};
 use crate::platform::db::Db;
 use crate::serve::data_folder::DataFolder;
 use crate::tenant;
@@ -29,7 +30,7 @@ pub(super) async fn run(_arguments: Arguments, context: &Context) -> Result<Answ
     let folder = DataFolder::lock(&context.config.data_dir).map_err(anyhow::Error::from)?;
     let path = folder.path().join("cartera.db");
     let db = Db::open(&path, &context.config.database).await.map_err(anyhow::Error::from)?;
-    let declared = tenant::declare_restored(&db).await;
+    let declared = tenant::declare_restored(&db, SystemClock.now_ms()).await;
     db.close().await;
     let tenant::Restored { epoch, restored_head, head } = declared?;
     let text = format!(

@@ -6,7 +6,7 @@ use cartera_client::storage::DeviceStore;
 use sync_protocol::engine::{Effect, Engine, Input, Settings};
 use sync_protocol::id::{MutationId, RecordId};
 use sync_protocol::store::{ApplyError, Batch, MemoryStore};
-use sync_protocol::wire::{ExchangeRequest, Mutation, Outcome};
+use sync_protocol::wire::{ExchangeRequest, Mutation, Outcome, Verdict};
 
 /// A device, its effects carried out by hand.
 pub struct Device {
@@ -31,6 +31,10 @@ pub struct Device {
     pub(super) told: BTreeMap<MutationId, Mutation>,
     /// What the server said of each mutation.
     pub(super) answered: BTreeMap<MutationId, (Mutation, Outcome)>,
+    /// The mutations of which the server has forgotten what it said, and whether that was no.
+    pub(super) undone: BTreeMap<MutationId, bool>,
+    /// It may have been at its first sync when the server went back, or forgot what the device needed.
+    pub(super) may_start_over: bool,
 }
 
 /// Why nothing of a batch was kept.
@@ -55,6 +59,8 @@ impl Device {
             tickets: 0,
             told: BTreeMap::new(),
             answered: BTreeMap::new(),
+            undone: BTreeMap::new(),
+            may_start_over: false,
         };
         device.restart(0);
         device
@@ -98,6 +104,24 @@ impl Device {
             file.commit(batch, None).unwrap_or_else(|error| panic!("the file of {who}: {error}"));
         }
         Ok(())
+    }
+
+    /// The server was restored and knows only the mutations up to `last`.
+    pub(super) fn is_undone_after(&mut self, last: MutationId) {
+        self.may_start_over = true;
+        for (id, (_, outcome)) in self.answered.split_off(&(last + 1)) {
+            *self.undone.entry(id).or_default() |= outcome.verdict == Verdict::Rejected;
+        }
+    }
+
+    /// Whether the server has forgotten what it said, and not said it again.
+    pub(super) fn is_undone(&self) -> bool {
+        self.undone.keys().any(|id| !self.answered.contains_key(id))
+    }
+
+    /// What stands in the place of a mutation that was refused before the server forgot it does nothing.
+    pub(super) fn is_void_in_place(&self, id: MutationId, mutation: &Mutation) -> bool {
+        mutation.is_void() && self.undone.get(&id).is_some_and(|was_refused| *was_refused)
     }
 
     /// The file holds what the memory holds.

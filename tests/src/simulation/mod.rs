@@ -14,6 +14,7 @@
 //! | `device` | a device: engine, store, what its person was told |
 //! | `world` | everything under one roof: carries out a story's steps |
 //! | `line`, `fetch` | an exchange on its way there and back; a manifest and its chunks |
+//! | `mend` | backups and the way back to them, what the server forgets, how devices compare |
 //! | `live` | what a device hears while it is connected |
 //! | `oracle` | who may see what, worked out from the tables without the server's code |
 //! | `check` | what must hold: at each answer, at each checkpoint, in the end |
@@ -30,6 +31,7 @@ mod fault;
 mod fetch;
 mod line;
 mod live;
+mod mend;
 mod moves;
 mod office;
 mod oracle;

@@ -1,5 +1,6 @@
 //! The server, who works there, and what its disk holds.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use cartera_server::model::apply::{ApplyError, apply};
 use cartera_server::platform::auth::{CallerDevice, Sessions};
 use cartera_server::platform::clock::{Clock as _, ManualClock};
 use cartera_server::platform::config::{Config, Durability};
+use cartera_server::platform::db::Db;
 use cartera_server::platform::entropy::{Entropy as _, SeededEntropy};
 use cartera_server::record::write::{Author, Change as ServerChange, Decision};
+use cartera_server::tenant::declare_restored;
 use cartera_server::user::rights::Rights;
 use crm::Fields;
 use crm::model::Language;
@@ -169,14 +172,27 @@ impl Office {
 
     /// What the disk holds at this moment, a commit under way included or not.
     pub(super) fn photograph(&self) -> TempDir {
+        Self::copy(self.folder.path())
+    }
+
+    /// A disk of its own with what this one holds.
+    pub(super) fn copy(disk: &Path) -> TempDir {
         let folder = TempDir::new().expect("a temporary folder");
         for file in [DATABASE, LOG] {
-            let from = self.folder.path().join(file);
+            let from = disk.join(file);
             if from.exists() {
                 std::fs::copy(&from, folder.path().join(file)).expect("the disk can be copied");
             }
         }
         folder
+    }
+
+    /// Says of a disk that no server works on that it comes from a backup.
+    pub(super) async fn declare_restored(disk: &Path, now_ms: i64) {
+        let config = config(disk);
+        let db = Db::open(&disk.join(DATABASE), &config.database).await.expect("the folder opens");
+        declare_restored(&db, now_ms).await.expect("it was served");
+        db.close().await;
     }
 
     /// The server is gone; another one starts on what the disk held when it died.
@@ -356,7 +372,11 @@ impl Office {
 }
 
 async fn start(folder: &TempDir, clock: &Arc<ManualClock>, entropy: &Arc<SeededEntropy>) -> App {
-    let mut config = Config::with_data_dir(folder.path());
+    App::open(config(folder.path()), clock.clone(), entropy.clone()).await.expect("the folder opens")
+}
+
+fn config(folder: &Path) -> Config {
+    let mut config = Config::with_data_dir(folder);
     config.database.readers = READERS;
     // Power is never lost here; what that takes is shown over a disk that loses it.
     config.database.durability = Durability::Handed;
@@ -365,5 +385,5 @@ async fn start(folder: &TempDir, clock: &Arc<ManualClock>, entropy: &Arc<SeededE
     // Children follow when a story's time passes, a few at a time.
     config.moves.records_per_second = 0;
     config.moves.batch_records = 3;
-    App::open(config, clock.clone(), entropy.clone()).await.expect("the folder opens")
+    config
 }

@@ -125,6 +125,15 @@ pub enum Step {
     },
     /// The server stops and starts again.
     Restart,
+    /// The server's disk is copied.
+    BackUp,
+    /// The server goes back to the last copy, if there is one.
+    Restore,
+    /// The server forgets what left its scope.
+    Forget {
+        /// So many days ago, or earlier.
+        days: u8,
+    },
 }
 
 impl Story {
@@ -182,7 +191,10 @@ impl Step {
             | Self::Arrive(_)
             | Self::Hear(_)
             | Self::Wait { .. }
-            | Self::Restart => vec![],
+            | Self::Restart
+            | Self::BackUp
+            | Self::Restore
+            | Self::Forget { .. } => vec![],
         }
     }
 }
@@ -234,6 +246,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Hear),
         2 => prop_oneof![3 => 1..600_u32, 1 => 3_600..1_000_000_u32].prop_map(|seconds| Step::Wait { seconds }),
         1 => Just(Step::Restart),
+        1 => Just(Step::BackUp),
+        1 => Just(Step::Restore),
+        1 => prop_oneof![Just(0), Just(1), Just(10)].prop_map(|days| Step::Forget { days }),
     ]
 }
 

@@ -18,6 +18,7 @@ use super::device::Device;
 use super::fault::{Fault, Moment};
 use super::line::Late;
 use super::live::News;
+use super::mend::Backup;
 use super::moves::Move;
 use super::office::Office;
 use super::oracle::{Oracle, Sight};
@@ -48,6 +49,8 @@ pub struct World {
     pub(super) heads: HashMap<String, (Sequence, String)>,
     /// What was written on the server itself.
     pub(super) written: Vec<Intent>,
+    /// The last copy of the server's disk.
+    pub(super) backup: Option<Backup>,
     /// The step under way.
     now: usize,
 }
@@ -67,6 +70,7 @@ impl World {
             sights: HashMap::new(),
             heads: HashMap::new(),
             written: vec![],
+            backup: None,
             now: 0,
         };
         for carrier in carriers {
@@ -151,6 +155,9 @@ impl World {
                 self.tally.count("server: restarts");
                 self.office.restart().await;
             }
+            Step::BackUp => self.back_up(),
+            Step::Restore => self.restore().await,
+            Step::Forget { days } => self.forget(*days).await,
         }
     }
 
@@ -198,6 +205,8 @@ impl World {
         let seat = self.office.enrol(user).await;
         let new = Device::new(user, seat, skew_ms, false);
         self.lost.push(std::mem::replace(&mut self.devices[at], new));
+        // A device that the server does not know any more enrols again, which is another story.
+        self.backup = None;
     }
 
     fn dismiss(&mut self, at: usize) {
@@ -245,7 +254,7 @@ impl World {
         let mut sent = 0;
         for _ in 0..effects {
             let Some(effect) = self.devices[at].effects.pop_front() else { return };
-            let is_exchange = matches!(effect, Effect::Send { .. } | Effect::Fetch { .. });
+            let is_exchange = matches!(effect, Effect::Send { .. } | Effect::Fetch { .. } | Effect::Digest { .. });
             let fault = fault.filter(|(nth, _)| is_exchange && *nth == sent).map(|(_, fault)| fault);
             sent += u8::from(is_exchange);
             if let Some(input) = self.carry_out(at, effect, fault).await {
@@ -265,7 +274,7 @@ impl World {
                 Some(Input::Answered { exchange, answer: self.fetch(at, &fetch, fault).await })
             }
             Effect::Digest { exchange, request } => {
-                Some(Input::Answered { exchange, answer: self.compare(at, &request).await })
+                Some(Input::Answered { exchange, answer: self.compare(at, &request, fault).await })
             }
             Effect::LookUp { look, query } => {
                 let Ok(found) = look_up(&self.devices[at].store, &query);
@@ -330,6 +339,7 @@ impl World {
         let around = match (&next, moment) {
             (Some(Effect::Commit { .. }), Moment::BeforeEffect) => "device: dies before a commit",
             (Some(Effect::Commit { .. }), Moment::AfterEffect) => "device: dies after a commit",
+            (Some(Effect::Digest { .. } | Effect::LookUp { .. }), _) => "mending: device dies",
             (Some(Effect::Fetch { .. }), _) => "first sync: device dies at a fetch",
             (Some(Effect::Send { .. }), Moment::BeforeEffect) => "device: dies before a request",
             (Some(Effect::Send { .. }), Moment::AfterEffect) => "device: dies after a request",
@@ -447,8 +457,8 @@ impl World {
         for _ in 0..MOST_ROUNDS {
             self.run(at, usize::MAX, None).await;
             let saved = self.devices[at].store.saved();
-            if saved.outbox.is_empty() && saved.position.staged_cursor.is_none() && self.devices[at].effects.is_empty()
-            {
+            let is_whole = saved.position.staged_cursor.is_none() && saved.position.mending.is_none();
+            if saved.outbox.is_empty() && is_whole && self.devices[at].effects.is_empty() {
                 return;
             }
             self.office.wait_ms(10_000);

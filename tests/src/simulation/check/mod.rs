@@ -5,6 +5,8 @@ mod history;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use sync_protocol::id::MutationId;
+use sync_protocol::store::Store as _;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Mutation, Operation, Outcome, Verdict};
 
 use super::device::Device;
@@ -64,7 +66,8 @@ pub(super) fn operations(device: &Device, operations: &RawValue, oracle: &Oracle
     }
 }
 
-fn is_for(viewer: &Viewer, operation: &Operation, oracle: &Oracle) {
+/// What is put, she may see at this moment.
+pub(super) fn is_for(viewer: &Viewer, operation: &Operation, oracle: &Oracle) {
     let Operation::Put { entity, id, set, .. } = operation else { return };
     let held = oracle.record(*id).unwrap_or_else(|| panic!("what is put is there: {operation:?}"));
     assert_eq!(entity, &held.entity, "{operation:?}");
@@ -94,13 +97,20 @@ pub(super) fn nothing_told_is_lost(device: &Device) {
     let is_answered = |id| device.answered.get(&id).is_some_and(|(_, said)| said.verdict != Verdict::Deferred);
     for id in 1..=saved.position.last_mutation {
         let waits = saved.outbox.iter().find(|mutation| mutation.id == id);
-        assert!(waits.is_some() || is_answered(id), "{device}: mutation {id} is lost");
+        let is_kept = device.undone.contains_key(&id) && is_in_journal(device, id);
+        assert!(waits.is_some() || is_answered(id) || is_kept, "{device}: mutation {id} is lost");
         if let (Some(told), Some(waits)) = (device.told.get(&id), waits) {
-            assert_eq!(told, waits, "{device}: left: what the person was told, right: what waits");
+            let is_same = told == waits || device.is_void_in_place(id, waits);
+            assert!(is_same, "{device}: the person was told {told:?}, and {waits:?} waits");
         }
     }
     let last_told = device.told.keys().next_back().copied().unwrap_or(0);
     assert!(last_told <= saved.position.last_mutation, "{device}: mutation {last_told} was told and is not there");
+}
+
+fn is_in_journal(device: &Device, id: MutationId) -> bool {
+    let Ok(journal) = device.store.journal(id);
+    journal.first().is_some_and(|entry| entry.mutation.id == id)
 }
 
 /// Every device holds what its user may see, and waits for nothing.
@@ -124,7 +134,8 @@ fn is_in_step(device: &Device, oracle: &Oracle) {
     let saved = device.store.saved();
     assert!(saved.outbox.is_empty(), "{device} still waits: {:?}", saved.outbox);
     assert!(saved.position.staged_cursor.is_none(), "{device} is in the middle of a run");
-    assert_eq!(saved.position.resets, 0, "{device} had to start over");
+    assert!(saved.position.resets == 0 || device.may_start_over, "{device} had to start over");
+    assert!(!device.is_undone(), "{device} has not brought back {:?}", device.undone);
     if let Some((id, base)) = device.store.bases().find(|(_, base)| base.hidden) {
         panic!("{device} hides {id} for nothing: {base:?}");
     }
@@ -133,10 +144,12 @@ fn is_in_step(device: &Device, oracle: &Oracle) {
     assert_eq!(device.engine.saved(), &saved, "{device}: left: what the engine knows, right: what is stored");
     for attention in &saved.attention {
         assert_ne!(attention.outcome.verdict, Verdict::Applied, "{device}: {attention:?}");
+        assert!(!attention.mutation.is_void(), "{device} lacks what it would bring back: {attention:?}");
     }
     for (id, mutation) in &device.told {
         let (sent, _) = device.answered.get(id).unwrap_or_else(|| panic!("{device}: {id} was never answered"));
-        assert_eq!(sent, mutation, "{device}: left: what was sent, right: what the person was told");
+        let is_same = sent == mutation || device.is_void_in_place(*id, sent);
+        assert!(is_same, "{device}: the person was told {mutation:?}, and {sent:?} was sent");
     }
 }
 
