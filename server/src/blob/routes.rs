@@ -11,5 +11,5 @@ pub fn routes() -> Router<App> {
 
 /// How it is described.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(serve::get, upload::put))]
+#[openapi(paths(serve::get, serve::head, upload::put))]
 pub struct Described;

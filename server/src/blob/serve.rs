@@ -80,6 +80,17 @@ pub(super) async fn get(
 }
 
 /// How much of a blob is here: of one that the caller may fetch, or of an upload of the caller's own device.
+#[utoipa::path(
+    head,
+    path = "/sync/v1/blob/{hash}",
+    tag = "sync",
+    operation_id = "look_for_blob",
+    params(("hash" = String, Path, description = "SHA-256 of its bytes, in lowercase hex.")),
+    responses((
+        status = OK,
+        description = "`Upload-Offset` says how many bytes are here, `Upload-Length` how many it has.",
+    )),
+)]
 pub(super) async fn head(
     State(app): State<App>,
     caller: Caller,
