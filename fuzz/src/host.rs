@@ -4,7 +4,7 @@ use serde_json::json;
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Settings};
 use sync_protocol::id::RecordId;
 use sync_protocol::store::{ApplyError, MemoryStore, look_up};
-use sync_protocol::wire::{ExchangeResponse, FieldOperation, MutationKind};
+use sync_protocol::wire::{FieldOperation, MutationKind};
 use uuid::Uuid;
 
 /// A device in memory, with an outbox that answers can be about.
@@ -13,8 +13,15 @@ pub struct Host {
     engine: Engine,
     store: MemoryStore,
     now_ms: i64,
-    /// The exchange that waits for its answer.
-    flight: Option<u64>,
+    /// What waits for its answer.
+    flight: Option<Flight>,
+}
+
+/// What was asked, by its number.
+#[derive(Clone, Copy, Debug)]
+enum Flight {
+    Exchange(u64),
+    Digest(u64),
 }
 
 impl Host {
@@ -49,16 +56,26 @@ impl Host {
         host
     }
 
-    /// Takes a server's answer to whatever it asked last, then looks at what it holds.
+    /// Takes bytes as a server's answer to whatever it asks now, then looks at what it holds. What cannot be read never
+    /// came.
     ///
     /// # Panics
     /// When engine and store no longer agree: that is the finding.
-    pub fn answer(&mut self, response: ExchangeResponse) {
+    pub fn answer(&mut self, body: &[u8]) {
         self.now_ms += 600_000;
         self.give(Input::SyncRequested);
-        if let Some(exchange) = self.flight.take() {
-            self.give(Input::Answered { exchange, answer: Answer::Response(Box::new(response)) });
-        }
+        let read = match self.flight {
+            None => return,
+            Some(Flight::Exchange(exchange)) => {
+                serde_json::from_slice(body).map(|response| (exchange, Answer::Response(Box::new(response))))
+            }
+            Some(Flight::Digest(exchange)) => {
+                serde_json::from_slice(body).map(|response| (exchange, Answer::Digest(Box::new(response))))
+            }
+        };
+        let Ok((exchange, answer)) = read else { return };
+        self.flight = None;
+        self.give(Input::Answered { exchange, answer });
         assert_eq!(self.engine.saved(), &self.store.saved(), "the engine knows what is durable");
         let ids: Vec<RecordId> = self.store.bases().map(|(id, _)| id).collect();
         for id in ids {
@@ -69,7 +86,8 @@ impl Host {
     fn give(&mut self, input: Input) {
         for effect in self.engine.handle(self.now_ms, input) {
             match effect {
-                Effect::Send { exchange, .. } => self.flight = Some(exchange),
+                Effect::Send { exchange, .. } => self.flight = Some(Flight::Exchange(exchange)),
+                Effect::Digest { exchange, .. } => self.flight = Some(Flight::Digest(exchange)),
                 Effect::Commit { commit, batch } => {
                     let input = match self.store.commit(&batch) {
                         Ok(()) => Input::Committed { commit },
@@ -85,10 +103,8 @@ impl Host {
                     let Ok(found) = look_up(&self.store, &query);
                     self.give(Input::Found { look, found: Some(found) });
                 }
-                // Only the exchange's answers are fuzzed here: chunks and the search for a difference do not get through.
-                Effect::Fetch { exchange, .. } | Effect::Digest { exchange, .. } => {
-                    self.give(Input::Answered { exchange, answer: Answer::Failed });
-                }
+                // Without chunks it asks for none.
+                Effect::Fetch { exchange, .. } => self.give(Input::Answered { exchange, answer: Answer::Failed }),
                 Effect::FetchModel { hash } => self.give(Input::ModelStored { hash }),
                 Effect::WakeAt { .. } | Effect::Saved { .. } | Effect::NotSaved { .. } | Effect::State(_) => {}
             }
