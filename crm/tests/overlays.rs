@@ -1,5 +1,6 @@
 //! What an overlay may and may not say.
 
+use crm::expr::Expr;
 use crm::model::{Field, FieldKind, Level, Model, Overlay, Permission};
 use proptest::prelude::*;
 
@@ -77,10 +78,11 @@ fn the_examples_of_the_guide_hold() {
     let guide = include_str!("../../docs/model.md");
     let examples = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let overlays = examples.filter(|yaml| yaml.starts_with("entity:")).map(overlay).collect::<Vec<_>>();
-    assert_eq!(overlays.len(), 3);
+    assert_eq!(overlays.len(), 4);
     let model = Model::build(&overlays).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(model.entities["opportunity"].pipelines["sales"].stage("engaging").is_some());
     assert!(model.entities.contains_key("machine"));
+    assert!(model.entities["activity"].sync.condition.is_some());
     assert_eq!(model.entities["product"].now_called("shelf"), Some("place"));
 }
 
@@ -371,3 +373,23 @@ const FRAGMENTS: &[&str] = &[
     "  x: {type: decimal, scale: 400, labels: {es: X, en: X}}",
     "  x: {type: integer, min: 99999999999999999999}",
 ];
+
+#[test]
+fn an_overlay_says_what_it_changes_of_sync_and_no_device_hears_of_a_rule() {
+    let rule = "entity: activity\nsync: {where: \"due > today - 180\"}\n";
+    let model = build(rule);
+    let sync = &model.entity("activity").expect("it exists").sync;
+    assert_eq!((sync.priority, sync.condition.as_ref().map(Expr::source)), (1, Some("due > today - 180")));
+    assert_ne!(model.hash, Model::core().hash);
+    for role in ["admin", "sales_rep"] {
+        assert_eq!(model.for_role(role).hash, Model::core().for_role(role).hash, "to {role} it is the same model");
+    }
+    let later = Overlay { name: "later.yaml".to_owned(), yaml: "entity: activity\nsync: {priority: 3}\n".to_owned() };
+    let both = Model::build(&[overlay(rule), later]).unwrap_or_else(|problems| panic!("{problems}"));
+    let sync = &both.entity("activity").expect("it exists").sync;
+    assert_eq!((sync.priority, sync.condition.is_some()), (3, true));
+    for wrong in ["owner == me", "start < now", "due + 1 > today", "subject", "today.month"] {
+        let (path, _) = refused(&format!("entity: activity\nsync: {{where: \"{wrong}\"}}\n"));
+        assert_eq!(path, "activity.sync.where", "{wrong}");
+    }
+}

@@ -42,6 +42,8 @@ CREATE TABLE record (
     territory   BLOB,
     -- The users and teams that it is shared with: a JSON array of ids in hexadecimal; NULL where there are none.
     shared      TEXT,
+    -- 1 where devices carry it: its entity has no sync rule, or the rule held for it when it was last settled.
+    carried     INTEGER NOT NULL CHECK (carried IN (0, 1)),
     -- The fields as JSON: the wire form.
     body        TEXT    NOT NULL,
     -- {"field": [sequence, device]} for the fields that changed after the record was made.
@@ -62,12 +64,13 @@ CREATE INDEX tombstone_entity ON tombstone (entity, seq);
 
 -- A scope is the records of one entity that one holder (an owner, a team, a territory) brings with it, that are shared
 -- with a user or a team, or that stand open; it is made when the first record stands in it. Scopes of kind `all` have
--- no entries: they are the entity.
+-- no entries: they are the entity. Those of kind `carried` are the records that a sync rule lets devices carry; one is
+-- made when its entity gets a rule for the first time, and then stands in the place of `all`.
 CREATE TABLE scope (
     id     INTEGER NOT NULL PRIMARY KEY,
-    kind   TEXT    NOT NULL CHECK (kind IN ('all', 'open', 'shared', 'own', 'team', 'territory')),
+    kind   TEXT    NOT NULL CHECK (kind IN ('all', 'carried', 'open', 'shared', 'own', 'team', 'territory')),
     entity INTEGER NOT NULL REFERENCES entity (code),
-    -- The user, team or territory; 16 zero bytes for `all` and `open`.
+    -- The user, team or territory; 16 zero bytes for `all`, `carried` and `open`.
     holder BLOB    NOT NULL,
     UNIQUE (kind, entity, holder)
 ) STRICT;

@@ -12,6 +12,7 @@ use crate::live::Live;
 use crate::live_feed::{self, LiveFeed};
 use crate::moves::Moves;
 use crate::platform::auth::{Auth, LocalOperator};
+use crate::platform::calendar::Calendar;
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::db::Db;
@@ -22,6 +23,7 @@ use crate::platform::telemetry::metrics::Metrics;
 use crate::record::catalogue::Catalogue;
 use crate::record::write::{Commit, Writer};
 use crate::snapshot::{self, Chunks};
+use crate::sync_rules::{self, SyncRules};
 use crate::tenant::{self, Tenant};
 use crate::user::directory::Directory;
 use crate::wake::{self, Wakes};
@@ -42,6 +44,7 @@ struct Inner {
     first_syncs: FirstSyncs,
     writer: Writer,
     moves: Moves,
+    sync_rules: SyncRules,
     wakes: Wakes,
     tenant: Tenant,
     clock: Arc<dyn Clock>,
@@ -70,10 +73,17 @@ impl App {
         let metrics = Metrics::new();
         let folder = config.data_dir.join("chunks");
         let chunks = Arc::new(Chunks::open(&folder, config.snapshot.cache_bytes, metrics.clone())?);
+        let calendar = Calendar::new(config.time_zone.clone());
         let queue_bytes = config.limits.writer_queue_bytes;
-        let writer =
-            Writer::start(db.clone(), live.clone(), clock.clone(), entropy.clone(), metrics.clone(), queue_bytes)
-                .await?;
+        let writer = Writer::start(
+            db.clone(),
+            live.clone(),
+            (clock.clone(), calendar),
+            entropy.clone(),
+            metrics.clone(),
+            queue_bytes,
+        )
+        .await?;
         let first_syncs = FirstSyncs::new(&config, metrics.clone());
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let (limits, commits) = (config.blob.clone(), writer.commits());
@@ -83,6 +93,7 @@ impl App {
         let live_feed =
             LiveFeed::start(db.clone(), live.clone(), &tenant, config.live.clone(), &auth.sessions, metrics.clone());
         let moves = Moves::start(db.clone(), live.clone(), writer.clone(), &config.moves, metrics.clone());
+        let sync_rules = SyncRules::start(&db, &live, &writer, &clock, &config, &metrics);
         let wakes = Wakes::start(&config.wake, &db, &live, &live_feed, &clock, &entropy, &metrics).await?;
         let inner = Inner {
             config,
@@ -93,6 +104,7 @@ impl App {
             first_syncs,
             writer,
             moves,
+            sync_rules,
             wakes,
             tenant,
             clock,
@@ -134,6 +146,12 @@ impl App {
     #[must_use]
     pub fn moves(&self) -> &Moves {
         &self.inner.moves
+    }
+
+    /// Which records devices carry.
+    #[must_use]
+    pub fn sync_rules(&self) -> &SyncRules {
+        &self.inner.sync_rules
     }
 
     /// Devices that are not connected, and are woken.
@@ -218,6 +236,7 @@ impl App {
     pub async fn close(&self) {
         self.live_feed().close();
         self.moves().close();
+        self.sync_rules().close();
         self.wakes().close();
         self.inner.db.close().await;
     }
@@ -258,6 +277,7 @@ fn routes() -> Router<App> {
 fn untimed_routes() -> Router<App> {
     Router::new()
         .merge(live_feed::routes())
+        .merge(sync_rules::routes())
         .merge(blob::routes())
         .merge(import::routes::routes())
         .merge(export::routes::routes())

@@ -20,6 +20,7 @@ pub mod record;
 pub mod scope;
 pub mod serve;
 pub mod snapshot;
+pub mod sync_rules;
 pub mod tenant;
 pub mod user;
 pub mod wake;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use cartera_tests::{ADMIN, Ran, Server, product, run};
 
 /// Every command that scripts rely on.
-const SERVER: [&[&str]; 14] = [
+const SERVER: [&[&str]; 17] = [
     &[],
     &["serve"],
     &["demo"],
@@ -15,6 +15,9 @@ const SERVER: [&[&str]; 14] = [
     &["user", "add"],
     &["user", "list"],
     &["user", "password"],
+    &["sync-rules"],
+    &["sync-rules", "list"],
+    &["sync-rules", "settle"],
     &["model"],
     &["model", "apply"],
     &["model", "show"],

@@ -106,6 +106,21 @@ impl Expr {
         &self.inner.fields
     }
 
+    /// Whether it names a variable: `today`, alone or with `.year` or `.month`, `now` or `me`.
+    #[must_use]
+    pub fn names(&self, variable: &str) -> bool {
+        self.inner.root.variables().iter().any(|named| named.as_str() == variable)
+    }
+
+    /// Whether there may be a record for which it has no value but an error.
+    ///
+    /// # Errors
+    /// As [`Expr::check`].
+    pub fn can_fail(&self, entity: &Entity) -> Result<bool, ExprError> {
+        let sql = sql::to_sql(&self.inner.root, entity, Dialect::Sqlite, "body", &Variables::default())?;
+        Ok(sql.fails())
+    }
+
     /// The values that it may give whatever the record: its literal, or those on the sides of its choices.
     #[must_use]
     pub fn literals(&self) -> Vec<Value> {

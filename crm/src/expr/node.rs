@@ -58,6 +58,48 @@ pub(super) enum Variable {
     Me,
 }
 
+impl Variable {
+    /// Its name; of what is read of today, `today`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Today | Self::TodayYear | Self::TodayMonth => "today",
+            Self::Now => "now",
+            Self::Me => "me",
+        }
+    }
+}
+
+impl Node {
+    /// Every variable in it.
+    pub fn variables(&self) -> Vec<Variable> {
+        let mut found = Vec::new();
+        self.find_variables(&mut found);
+        found
+    }
+
+    fn find_variables(&self, found: &mut Vec<Variable>) {
+        match &self.kind {
+            Kind::Variable(variable) => found.push(*variable),
+            Kind::Literal(_) | Kind::Field { .. } | Kind::Member(_) => {}
+            Kind::List(members) => members.iter().for_each(|node| node.find_variables(found)),
+            Kind::Not(inner) | Kind::Negate(inner) | Kind::IsEmpty(inner) | Kind::Size(inner) => {
+                inner.find_variables(found);
+            }
+            Kind::Arithmetic(_, pair)
+            | Kind::Compare(_, pair)
+            | Kind::In(pair)
+            | Kind::Logic(_, pair)
+            | Kind::TextTest(_, pair)
+            | Kind::RoundHalfUp(pair) => pair.iter().for_each(|node| node.find_variables(found)),
+            Kind::Choose(three) => three.iter().for_each(|node| node.find_variables(found)),
+            Kind::Quantify { list, predicate, .. } => {
+                list.find_variables(found);
+                predicate.find_variables(found);
+            }
+        }
+    }
+}
+
 /// What is read of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use super::definition::{Definition, ImportDefinition, MixinDefinition, RuleDefinition, StageDefinition};
-use super::{Entity, Field, ImportSpec, ModelProblem, Permission, Pipeline, Rule, Stage};
+use super::{Entity, Field, ImportSpec, ModelProblem, Permission, Pipeline, Rule, Stage, SyncSpec};
 use crate::expr::Expr;
 
 /// Entities under construction, where each came from, and what is wrong so far.
@@ -71,7 +71,7 @@ impl Assembly {
             permissions: definition.permissions.into_iter().map(|(role, may)| (role, Permission::from(may))).collect(),
             parent: definition.parent,
             number: definition.number.map(Into::into),
-            sync: definition.sync.map(Into::into).unwrap_or_default(),
+            sync: definition.sync.map(|sync| sync.over(&SyncSpec::default())).unwrap_or_default(),
             import: ImportSpec::default(),
             layouts: definition.layouts,
         };

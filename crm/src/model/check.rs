@@ -69,6 +69,7 @@ impl Report<'_> {
                 "give one from 1, what a person needs before she can work, to 9, what comes last",
             );
         }
+        self.sync_rule(entity);
         for field in entity.fields.values() {
             self.field(entity, field);
         }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     Accept, Label, Labels, Level, MergeClass, NumberSeries, OnDelete, Permission, Severity, StageKind, SyncSpec,
 };
+use crate::expr::Expr;
 
 /// One YAML document: a new entity, or what an overlay adds to one.
 #[derive(Clone, Debug, Deserialize)]
@@ -205,15 +206,21 @@ impl From<NumberDefinition> for NumberSeries {
 }
 
 /// How records reach devices.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SyncDefinition {
-    pub priority: u8,
+    pub priority: Option<u8>,
+    #[serde(rename = "where")]
+    pub condition: Option<Expr>,
 }
 
-impl From<SyncDefinition> for SyncSpec {
-    fn from(definition: SyncDefinition) -> Self {
-        Self { priority: definition.priority }
+impl SyncDefinition {
+    /// Lays what is said over `below`.
+    pub fn over(self, below: &SyncSpec) -> SyncSpec {
+        SyncSpec {
+            priority: self.priority.unwrap_or(below.priority),
+            condition: self.condition.or_else(|| below.condition.clone()),
+        }
     }
 }
 

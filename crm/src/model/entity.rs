@@ -77,15 +77,18 @@ pub enum Severity {
 }
 
 /// How records reach devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncSpec {
     /// How soon a new device gets them: 1 is what a person needs before she can work, larger numbers come later.
     pub priority: u8,
+    /// Which of them devices carry; none: all. What a user may read elsewhere is not narrowed by it.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expr>,
 }
 
 impl Default for SyncSpec {
     fn default() -> Self {
-        Self { priority: 2 }
+        Self { priority: 2, condition: None }
     }
 }
 

@@ -39,7 +39,7 @@ impl Assembly {
             self.extend_permission(file, &mut entity, role, may.into());
         }
         if let Some(sync) = definition.sync {
-            entity.sync = sync.into();
+            entity.sync = sync.over(&entity.sync);
         }
         add_import(&mut entity, definition.import);
         for (layout, fields) in definition.layouts {

@@ -31,6 +31,8 @@ fn view(entity: &Entity, role: &str) -> Option<Entity> {
     view.permissions.retain(|key, _| key == role);
     // A device finds out what it lost by comparing with the model that it had.
     view.removed.clear();
+    // The server alone settles which records a device carries; another rule is no other model to a device.
+    view.sync.condition = None;
     if projection.is_whole() {
         return Some(view);
     }

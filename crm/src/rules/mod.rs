@@ -3,6 +3,7 @@
 //! The order of a write: [`normalise`] each value, [`fill_defaults`] when the record is new, [`derive`], then [`check`].
 
 mod access;
+mod carry;
 mod check;
 mod derive;
 mod finding;
@@ -15,6 +16,7 @@ mod projection;
 mod title;
 
 pub use access::{Place, SHARE_FIELDS, Viewer, reaches, sees};
+pub use carry::carries;
 pub use check::{Gaps, check};
 pub use derive::{derive, fill_defaults};
 pub use finding::{Finding, Findings};

@@ -14,6 +14,7 @@ mod restored;
 mod secret;
 mod serve;
 mod settings;
+mod sync_rules;
 mod user;
 
 use std::ffi::OsString;
@@ -66,6 +67,7 @@ enum Command {
     User(user::Arguments),
     Device(device::Arguments),
     Model(model::Arguments),
+    SyncRules(sync_rules::Arguments),
     Openapi(openapi::Arguments),
     Restored(restored::Arguments),
 }
@@ -80,6 +82,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Answer, Failure
         Command::User(arguments) => user::run(arguments, context).await,
         Command::Device(arguments) => device::run(arguments, context).await,
         Command::Model(arguments) => model::run(arguments, context).await,
+        Command::SyncRules(arguments) => sync_rules::run(arguments, context).await,
         Command::Openapi(arguments) => openapi::run(arguments, context).await,
         Command::Restored(arguments) => restored::run(arguments, context).await,
     }

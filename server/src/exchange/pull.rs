@@ -414,7 +414,7 @@ impl Puller<'_> {
     /// The held scopes that a record stands in.
     pub(super) fn scopes_of(&self, row: &Row, held: &[ScopeId]) -> Vec<ScopeId> {
         let mut scopes: Vec<ScopeId> = std::iter::once(ScopeKey::all(row.entity))
-            .chain(ScopeKey::of_place(row.entity, &row.place))
+            .chain(self.snapshot.scopes.keys_of(row.entity, &row.place, row.is_carried))
             .filter_map(|key| self.snapshot.scopes.id(&key))
             .filter(|scope| held.binary_search(scope).is_ok())
             .collect();

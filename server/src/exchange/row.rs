@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) created_seq: Sequence,
     pub(super) created_by_device: i64,
     pub(super) place: Place,
+    /// Devices carry it.
+    pub(super) is_carried: bool,
     pub(super) body: String,
     pub(super) field_seq: String,
 }
@@ -33,10 +35,11 @@ impl FromRow<'_, SqliteRow> for Row {
                 territory: row.try_get("territory")?,
                 shared: row.try_get::<Option<Json<Vec<Uuid>>>, _>("shared")?.map(|ids| ids.0).unwrap_or_default(),
             },
+            is_carried: row.try_get("carried")?,
             body: row.try_get("body")?,
             field_seq: row.try_get("field_seq")?,
         })
     }
 }
 
-pub(super) const COLUMNS: &str = "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.shared, r.body, r.field_seq";
+pub(super) const COLUMNS: &str = "r.id, r.entity, r.seq, r.created_seq, r.created_by_device, r.owner, r.team, r.territory, r.shared, r.carried, r.body, r.field_seq";

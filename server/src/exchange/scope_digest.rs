@@ -35,9 +35,9 @@ pub async fn recount_where_missing(snapshot: &Snapshot, connection: &mut SqliteC
     }
     let mut digests: BTreeMap<ScopeId, SetDigest> = BTreeMap::new();
     let mut rows = sqlx::query_as::<_, Row>(sql(format!("SELECT {COLUMNS} FROM record AS r"))).fetch(&mut *connection);
-    while let Some(Row { id, entity, seq, place, .. }) = rows.try_next().await? {
+    while let Some(Row { id, entity, seq, place, is_carried, .. }) = rows.try_next().await? {
         let leaf = leaf(RecordId(id), seq);
-        let keys = std::iter::once(ScopeKey::all(entity)).chain(ScopeKey::of_place(entity, &place));
+        let keys = std::iter::once(ScopeKey::all(entity)).chain(snapshot.scopes.keys_of(entity, &place, is_carried));
         for scope in keys.filter_map(|key| snapshot.scopes.id(&key)) {
             digests.entry(scope).or_default().add(leaf);
         }

@@ -78,6 +78,7 @@ pub async fn apply(app: &App, name: &str, yaml: &str, only_check: bool) -> Resul
     } else {
         transaction.commit().await?;
         app.live().publish(snapshot, app.live().head(), []);
+        app.sync_rules().wake();
         tracing::info!(model.hash = hash, overlay.name = name, "the model is in force");
     }
     drop(pause);

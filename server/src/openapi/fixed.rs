@@ -4,7 +4,9 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use crate::platform::telemetry;
-use crate::{blob, device, exchange, export, import, live_feed, model, moves, record, snapshot, user, wake};
+use crate::{
+    blob, device, exchange, export, import, live_feed, model, moves, record, snapshot, sync_rules, user, wake,
+};
 
 /// What all slices say of their fixed routes.
 pub(super) fn fixed() -> OpenApi {
@@ -12,23 +14,25 @@ pub(super) fn fixed() -> OpenApi {
         "The records of one tenant, as the caller's role may see and change them. `docs/rest.md` is the guide.",
     ));
     let mut all = OpenApiBuilder::new().info(info.build()).build();
-    for slice in [
-        record::routes::Described::openapi(),
-        exchange::Described::openapi(),
-        live_feed::Described::openapi(),
-        blob::Described::openapi(),
-        snapshot::Described::openapi(),
-        user::routes::Described::openapi(),
-        device::Described::openapi(),
-        import::routes::Described::openapi(),
-        export::routes::Described::openapi(),
-        moves::Described::openapi(),
-        wake::Described::openapi(),
-        telemetry::routes::Described::openapi(),
-        model::routes::Described::openapi(),
-        super::routes::Described::openapi(),
-    ] {
-        all.merge(slice);
+    let slices: &[fn() -> OpenApi] = &[
+        record::routes::Described::openapi,
+        exchange::Described::openapi,
+        live_feed::Described::openapi,
+        blob::Described::openapi,
+        snapshot::Described::openapi,
+        user::routes::Described::openapi,
+        device::Described::openapi,
+        import::routes::Described::openapi,
+        export::routes::Described::openapi,
+        moves::Described::openapi,
+        wake::Described::openapi,
+        sync_rules::Described::openapi,
+        telemetry::routes::Described::openapi,
+        model::routes::Described::openapi,
+        super::routes::Described::openapi,
+    ];
+    for slice in slices {
+        all.merge(slice());
     }
     all
 }

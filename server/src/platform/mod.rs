@@ -1,6 +1,7 @@
 //! What every slice stands on: database, clock, randomness, configuration, HTTP, authentication, telemetry. No features.
 
 pub mod auth;
+pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod db;

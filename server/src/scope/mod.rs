@@ -4,6 +4,8 @@
 //! that are shared with a user or a team, those that stand open, or all. A record stands in a few of them by its owner,
 //! team, territory and shares; a user holds some by her role's read level.
 
+mod carried;
+
 use std::collections::HashMap;
 
 use crm::model::Level;
@@ -20,6 +22,9 @@ use crate::user::rights::Rights;
 pub enum ScopeKind {
     /// Every record of the entity. Has no entries.
     All,
+    /// Every record of the entity that its sync rule lets devices carry: what stands in the place of `All` once there
+    /// has been a rule.
+    Carried,
     /// Records without owner, team and territory.
     Open,
     /// Shared with a user or a team.
@@ -38,6 +43,7 @@ impl ScopeKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
+            Self::Carried => "carried",
             Self::Open => "open",
             Self::Shared => "shared",
             Self::Own => "own",
@@ -47,7 +53,7 @@ impl ScopeKind {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let all = [Self::All, Self::Open, Self::Shared, Self::Own, Self::Team, Self::Territory];
+        let all = [Self::All, Self::Carried, Self::Open, Self::Shared, Self::Own, Self::Team, Self::Territory];
         all.into_iter().find(|kind| kind.as_str() == text)
     }
 }
@@ -59,13 +65,13 @@ pub struct ScopeKey {
     pub kind: ScopeKind,
     /// Of which entity.
     pub entity: EntityCode,
-    /// The user, team or territory; nil for `all` and `open`.
+    /// The user, team or territory; nil for `all`, `carried` and `open`.
     pub holder: Uuid,
 }
 
 impl ScopeKey {
-    /// The scopes with entries that a record of `entity` stands in.
-    pub fn of_place(entity: EntityCode, place: &Place) -> impl Iterator<Item = Self> + use<> {
+    /// The scopes with entries that a record of `entity` stands in which devices carry.
+    fn of_place(entity: EntityCode, place: &Place) -> impl Iterator<Item = Self> + use<> {
         let open = place.is_open().then_some((ScopeKind::Open, Uuid::nil()));
         let own = place.owner.map(|user| (ScopeKind::Own, user));
         let team = place.team.map(|team| (ScopeKind::Team, team));
@@ -79,6 +85,12 @@ impl ScopeKey {
     #[must_use]
     pub fn all(entity: EntityCode) -> Self {
         Self { kind: ScopeKind::All, entity, holder: Uuid::nil() }
+    }
+
+    /// The scope of every record of an entity that devices carry.
+    #[must_use]
+    pub fn carried(entity: EntityCode) -> Self {
+        Self { kind: ScopeKind::Carried, entity, holder: Uuid::nil() }
     }
 }
 
@@ -107,6 +119,7 @@ impl Scopes {
                 .await?;
             }
         }
+        carried::open_where_ruled(catalogue, connection).await?;
         let rows: Vec<(ScopeId, String, EntityCode, Uuid)> =
             sqlx::query_as("SELECT id, kind, entity, holder FROM scope").fetch_all(connection).await?;
         let mut scopes = Self::default();
@@ -136,6 +149,18 @@ impl Scopes {
         self.keys.get(&id).copied()
     }
 
+    /// The scopes with entries that a record of `entity` stands in; `is_carried`: devices carry it.
+    pub fn keys_of(
+        &self,
+        entity: EntityCode,
+        place: &Place,
+        is_carried: bool,
+    ) -> impl Iterator<Item = ScopeKey> + use<> {
+        let carried = Some(ScopeKey::carried(entity)).filter(|key| self.ids.contains_key(key));
+        let keys = is_carried.then(|| ScopeKey::of_place(entity, place).chain(carried));
+        keys.into_iter().flatten()
+    }
+
     /// Gives a number to a scope that has none.
     pub fn give_out(&mut self, key: ScopeKey) -> ScopeId {
         let id = self.last + 1;
@@ -157,7 +182,8 @@ impl Scopes {
             match permission.read {
                 Level::None => continue,
                 Level::All => {
-                    hold(ScopeKind::All, Uuid::nil());
+                    let carried = self.id(&ScopeKey::carried(code));
+                    held.extend(carried.or_else(|| self.id(&ScopeKey::all(code))));
                     continue;
                 }
                 Level::Shared | Level::Own | Level::Team | Level::Territory => {}

@@ -14,6 +14,7 @@ mod routes_need_credentials;
 mod sessions;
 mod shutdown;
 mod support;
+mod sync_rules;
 mod telemetry;
 mod users;
 mod wake;

@@ -41,6 +41,30 @@ impl Report<'_> {
         self.circles(entity);
     }
 
+    /// A sync rule gives the same for everybody on one day, and something for every record.
+    pub(super) fn sync_rule(&mut self, entity: &Entity) {
+        let Some(rule) = &entity.sync.condition else { return };
+        let path = format!("{}.sync.where", entity.name);
+        if !self.expression(&path, entity, rule, |kind| kind == Type::Bool) {
+            return;
+        }
+        let named = [rule.names("me"), rule.names("now")];
+        if named.contains(&true) {
+            self.problem(
+                &path,
+                format!("the expression `{}` names `me` or `now`", rule.source()),
+                "devices share what they carry, and a rule is settled once a day: name fields and `today`",
+            );
+        }
+        if rule.can_fail(entity).unwrap_or(true) {
+            self.problem(
+                &path,
+                format!("the expression `{}` computes with a field, and that can fail", rule.source()),
+                "compute with `today` instead: `due > today - 30` and not `due + 30 > today`",
+            );
+        }
+    }
+
     /// Whether an expression fits its place; where it does not, that is a problem.
     fn expression(&mut self, path: &str, entity: &Entity, expression: &Expr, fits: impl Fn(Type) -> bool) -> bool {
         let what = match expression.result_type(entity) {

@@ -130,8 +130,8 @@ async fn a_release_that_renames_does_so_before_anybody_is_answered() {
     let mut tx = app.db().write().await.expect("nobody else writes");
     sqlx::query(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-         INSERT INTO record (id, entity, seq, created_seq, created_by_device, body, field_seq)
-         SELECT randomblob(16), (SELECT code FROM entity WHERE name = 'product'), 1000000 + i, 1000000 + i, 0,
+         INSERT INTO record (id, entity, seq, created_seq, created_by_device, carried, body, field_seq)
+         SELECT randomblob(16), (SELECT code FROM entity WHERE name = 'product'), 1000000 + i, 1000000 + i, 0, 1,
                 json_object('colour', 'rojo', 'name', 'P' || i, 'shelf', 'S' || i), '{}' FROM n",
     )
     .bind(i64::try_from(RECORDS).expect("a small number"))

@@ -37,6 +37,8 @@ pub enum Kind {
     Url,
     /// Numeric addresses and networks.
     Networks,
+    /// A time zone by its name.
+    TimeZone,
     /// Names of machines.
     Hosts,
     /// Whom somebody else may reach about this server.
@@ -60,6 +62,7 @@ impl Kind {
             Self::Hosts => {
                 "names of hosts with commas between, such as push.example.com, *.example.org for those below it".into()
             }
+            Self::TimeZone => "a time zone by its name, such as Europe/Madrid or UTC".into(),
             Self::Contact => "an address that begins with mailto: or https://".into(),
             Self::LogFilter => "levels such as info, or info,cartera_server=debug".into(),
         }
@@ -94,6 +97,12 @@ pub const KEYS: &[Key] = &[
         "The folder that holds everything the server keeps; it is made when missing.",
     ),
     key("language", Kind::Choice(&["es", "en"]), "es", "What people read where their own language is not known."),
+    key(
+        "time_zone",
+        Kind::TimeZone,
+        "UTC",
+        "Where the tenant's day begins, for the sync rules that depend on the day.",
+    ),
     key(
         "tls.cert_file",
         Kind::Path,
@@ -242,6 +251,12 @@ pub const KEYS: &[Key] = &[
     key("wake.ttl_secs", number(0, 28 * DAY_SECS), "86400", "How long a push service tries to reach a device (1 day)."),
     key("wake.in_flight", number(1, 256), "16", "Requests to push services under way at a time."),
     key("wake.timeout_secs", number(1, 120), "10", "How long a request to a push service may take."),
+    key(
+        "sync.rules_hour",
+        number(0, 23),
+        "3",
+        "From this hour on, in the tenant's time zone, the sync rules that depend on the day are settled anew.",
+    ),
     key(
         "sync.horizon_secs",
         number(3_600, 3_650 * DAY_SECS),

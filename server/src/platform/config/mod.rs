@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crm::model::Language;
+use jiff::tz::TimeZone;
 
 pub use self::host::Host;
 pub use self::key::{KEYS, Key, Kind, as_markdown};
@@ -25,6 +26,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What people read where their own language is not known.
     pub language: Language,
+    /// Where the tenant's day begins.
+    pub time_zone: TimeZone,
     /// Certificate and key; without them the server speaks plain HTTP.
     pub tls: Option<Tls>,
     /// How long requests may take.
@@ -166,6 +169,8 @@ pub enum Reach {
 pub struct Sync {
     /// Deletions and exits older than this are forgotten.
     pub horizon: Duration,
+    /// From this hour of the day on, sync rules that depend on the day are settled anew.
+    pub rules_hour: u8,
 }
 
 /// How the database is opened.
@@ -265,6 +270,7 @@ impl Config {
                 "en" => Language::En,
                 _ => Language::Es,
             },
+            time_zone: values.time_zone("time_zone"),
             http: Http {
                 request_timeout: values.seconds("http.request_timeout_secs"),
                 header_timeout: values.seconds("http.header_timeout_secs"),
@@ -311,7 +317,7 @@ impl Config {
                 in_flight: values.number("wake.in_flight"),
                 timeout: values.seconds("wake.timeout_secs"),
             },
-            sync: Sync { horizon: values.seconds("sync.horizon_secs") },
+            sync: Sync { horizon: values.seconds("sync.horizon_secs"), rules_hour: values.number("sync.rules_hour") },
             database: Database {
                 readers: values.number("database.readers"),
                 durability: Durability::default(),

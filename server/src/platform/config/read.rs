@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::key::{KEYS, Key, Kind};
+use jiff::tz::TimeZone;
+
 use super::{Host, Network};
 
 /// Where values come from; later ones win.
@@ -196,6 +198,10 @@ impl Values {
     pub(super) fn networks(&mut self, name: &str) -> Vec<Network> {
         let all = |text: &str| text.split(',').map(|one| one.trim().parse().ok()).collect();
         self.parse(name, all).unwrap_or_default()
+    }
+
+    pub(super) fn time_zone(&mut self, name: &str) -> TimeZone {
+        self.parse(name, |text| TimeZone::get(text).ok()).expect("the default is a time zone")
     }
 
     pub(super) fn hosts(&mut self, name: &str) -> Vec<Host> {

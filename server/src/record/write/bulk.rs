@@ -1,12 +1,12 @@
 //! Many changes in one transaction, such as an import: all of it is stored, or nothing.
 
-use crm::rules::Gaps;
+use crm::rules::{Gaps, carries};
 use sync_protocol::id::{RecordId, Sequence};
 use tokio::sync::{mpsc, oneshot};
 
-use super::decide::{self, ParentMove};
+use super::decide::{self, ParentMove, Stored};
+use super::error::WriteError;
 use super::unit::Unit;
-use super::writer::WriteError;
 use super::{Author, Change, Decision, load};
 
 type Query = Box<dyn for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_util::future::BoxFuture<'c, ()> + Send>;
@@ -14,6 +14,7 @@ type Query = Box<dyn for<'c> FnOnce(&'c mut sqlx::SqliteConnection) -> futures_u
 enum Request {
     Write(Option<Then>, Vec<Change>, oneshot::Sender<Result<Vec<Decision>, WriteError>>),
     Follow(Vec<Following>, oneshot::Sender<Result<(), WriteError>>),
+    Settle(Vec<RecordId>, oneshot::Sender<Result<usize, WriteError>>),
     Run(Query),
     Commit(oneshot::Sender<Result<Sequence, WriteError>>),
 }
@@ -104,6 +105,16 @@ impl BulkWrite {
         answer.await.map_err(|_| WriteError::Stopped)?
     }
 
+    /// Settles anew whether devices carry these records, by their sync rules and the day; how many that changed.
+    ///
+    /// # Errors
+    /// [`WriteError`]: then the transaction is rolled back.
+    pub async fn settle(&mut self, records: Vec<RecordId>) -> Result<usize, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Settle(records, reply)).await?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+
     async fn decide(&mut self, then: Option<Then>, changes: Vec<Change>) -> Result<Vec<Decision>, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Write(then, changes, reply)).await?;
@@ -183,6 +194,15 @@ pub(super) async fn serve(session: Session, mut unit: Unit) -> Option<Committing
                     break;
                 }
             }
+            Request::Settle(records, reply) => {
+                changes_made += records.len();
+                let result = settle(&mut unit, &records).await;
+                let failed = result.is_err();
+                drop(reply.send(result));
+                if failed {
+                    break;
+                }
+            }
             Request::Run(query) => query(&mut unit.tx).await,
             Request::Commit(reply) => return Some((unit, changes_made, reply)),
         }
@@ -217,4 +237,26 @@ async fn follow(unit: &mut Unit, following: &[Following]) -> Result<(), WriteErr
     });
     unit.persist(&working).await?;
     Ok(())
+}
+
+/// A record that devices come to carry, or carry no more, gets a sequence: by that they are told. Nothing else of it
+/// changes, so history has nothing to say.
+async fn settle(unit: &mut Unit, records: &[RecordId]) -> Result<usize, WriteError> {
+    let mut working = unit.working();
+    load::load_records(&mut working, records.iter().copied(), &mut unit.tx).await?;
+    let catalogue = unit.snapshot.catalogue.clone();
+    let mut settled = 0;
+    for id in records {
+        let Some(touched) = working.records.get(id) else { continue };
+        let Some(record) = touched.now.clone() else { continue };
+        let Some(entity) = catalogue.entity_of(record.entity) else { continue };
+        if carries(entity, &record.fields, unit.today) == touched.was_carried {
+            continue;
+        }
+        let seq = working.sequence_for(*id);
+        working.put(&entity.name, *id, Some(Stored { seq, ..record.as_ref().clone() }));
+        settled += 1;
+    }
+    unit.persist(&working).await?;
+    Ok(settled)
 }

@@ -27,6 +27,7 @@ struct Row {
     created_by_device: i64,
     body: Json<Fields>,
     field_seq: Json<FieldSequences>,
+    carried: bool,
 }
 
 impl From<Row> for Stored {
@@ -98,7 +99,7 @@ pub(super) async fn load_records(
         return Ok(());
     }
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT num, id, entity, seq, created_seq, created_by_device, body, field_seq
+        "SELECT num, id, entity, seq, created_seq, created_by_device, body, field_seq, carried
          FROM record WHERE id IN (SELECT unhex(value) FROM json_each($1))",
     )
     .bind(hex_list(&missing))
@@ -108,9 +109,9 @@ pub(super) async fn load_records(
         working.records.insert(id, Touched::default());
     }
     for row in rows {
-        let id = RecordId(row.id);
+        let (id, was_carried) = (RecordId(row.id), row.carried);
         let stored = Arc::new(Stored::from(row));
-        working.records.insert(id, Touched { before: Some(stored.clone()), now: Some(stored) });
+        working.records.insert(id, Touched { before: Some(stored.clone()), now: Some(stored), was_carried });
     }
     Ok(())
 }

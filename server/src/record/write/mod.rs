@@ -4,6 +4,7 @@ mod blobs;
 mod bulk;
 mod children;
 pub mod decide;
+mod error;
 pub mod evolve;
 mod load;
 mod persist;
@@ -23,7 +24,8 @@ use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::wire::{FieldOperation, FieldProblem, MutationKind, Reason, Verdict};
 
 pub use bulk::{BulkWrite, Following, Then};
-pub use writer::{Commit, Pause, PushError, WriteError, Writer};
+pub use error::{PushError, WriteError};
+pub use writer::{Commit, Pause, Writer};
 
 use crate::user::rights::Rights;
 

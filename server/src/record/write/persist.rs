@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crm::Fields;
 use crm::model::Entity;
+use crm::rules::carries;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use sync_protocol::digest::{SetDigest, leaf};
@@ -38,21 +39,24 @@ struct Rows {
     blobs: BlobUses,
     /// Every scope in which a record changed.
     touched: BTreeSet<ScopeId>,
+    /// The tenant's day, which sync rules may depend on.
+    today: i64,
 }
 
 /// Writes every record that differs from what was loaded, with its scopes, links, words and history; returns every scope
 /// in which one changed.
 ///
-/// `last_num` is the last local record number given out; `now_ms` is when the transaction decides.
+/// `last_num` is the last local record number given out; `now_ms` is when the transaction decides, and `today` the
+/// tenant's day.
 pub(super) async fn persist(
     working: &Working,
     catalogue: &Catalogue,
     scopes: &mut Arc<Scopes>,
     last_num: &mut i64,
-    now_ms: i64,
+    (now_ms, today): (i64, i64),
     connection: &mut SqliteConnection,
 ) -> Result<BTreeSet<ScopeId>, sqlx::Error> {
-    let mut rows = Rows::default();
+    let mut rows = Rows { today, ..Rows::default() };
     let mut touched: Vec<(&RecordId, &Touched)> =
         working.records.iter().filter(|(_, touched)| is_changed(touched)).collect();
     touched.sort_unstable_by_key(|(id, touched)| (touched.now.as_ref().map(|now| now.seq), **id));
@@ -93,8 +97,15 @@ impl Rows {
         );
         let code = now.or(before).map_or(0, |record| record.entity);
         self.touched.extend(scopes.id(&ScopeKey::all(code)));
-        self.add_entries(&hex, before, now, deleted, scopes);
-        self.add_digests(id, before, now, scopes);
+        let is_carried = now.is_some_and(|record| carries(entity, &record.fields, self.today));
+        let keys = |record: Option<&Stored>, is_carried: bool| -> BTreeSet<ScopeKey> {
+            let keys = record.map(|record| scopes.keys_of(record.entity, &record.place(), is_carried));
+            keys.into_iter().flatten().collect()
+        };
+        let (old, new) = (keys(before, touched.was_carried), keys(now, is_carried));
+        let seq = now.map(|record| record.seq).or(deleted).unwrap_or_default();
+        self.add_entries(&hex, (&old, &new), seq, now.is_some(), scopes);
+        self.add_digests(id, (before, old), (now, new), scopes);
         self.add_links(&hex, entity, before, now);
         self.blobs.add(&hex, entity, before, now);
         let words =
@@ -124,6 +135,7 @@ impl Rows {
                     place.team.map(self::hex),
                     place.territory.map(self::hex),
                     shared_column(&place.shared),
+                    u8::from(is_carried),
                     body,
                     field_seq,
                 ]));
@@ -139,23 +151,18 @@ impl Rows {
     fn add_entries(
         &mut self,
         hex: &str,
-        before: Option<&Stored>,
-        now: Option<&Stored>,
-        deleted: Option<Sequence>,
+        (old, new): (&BTreeSet<ScopeKey>, &BTreeSet<ScopeKey>),
+        seq: Sequence,
+        is_there: bool,
         scopes: &mut Arc<Scopes>,
     ) {
-        let keys = |record: Option<&Stored>| -> BTreeSet<ScopeKey> {
-            record.map(|record| ScopeKey::of_place(record.entity, &record.place()).collect()).unwrap_or_default()
-        };
-        let (old, new) = (keys(before), keys(now));
-        let seq = now.map(|record| record.seq).or(deleted).unwrap_or_default();
-        for key in &new {
+        for key in new {
             let scope = self.scope(scopes, *key);
             self.touched.insert(scope);
             self.entries.push(json!([scope, seq, hex, STANDS]));
         }
-        let left = if now.is_some() { LEFT } else { DELETED };
-        for key in old.difference(&new).filter(|_| !is_seeded(Fault::SkipExit)) {
+        let left = if is_there { LEFT } else { DELETED };
+        for key in old.difference(new).filter(|_| !is_seeded(Fault::SkipExit)) {
             let scope = self.scope(scopes, *key);
             self.touched.insert(scope);
             self.entries.push(json!([scope, seq, hex, left]));
@@ -163,12 +170,17 @@ impl Rows {
     }
 
     /// The record leaves the digests of the scopes that it stood in, as it was, and comes into those that it stands in.
-    fn add_digests(&mut self, id: RecordId, before: Option<&Stored>, now: Option<&Stored>, scopes: &mut Arc<Scopes>) {
-        for (record, stands) in [(before, false), (now, true)] {
+    fn add_digests(
+        &mut self,
+        id: RecordId,
+        before: (Option<&Stored>, BTreeSet<ScopeKey>),
+        now: (Option<&Stored>, BTreeSet<ScopeKey>),
+        scopes: &mut Arc<Scopes>,
+    ) {
+        for ((record, keys), stands) in [(before, false), (now, true)] {
             let Some(record) = record else { continue };
             let leaf = leaf(id, record.seq);
-            let keys = std::iter::once(ScopeKey::all(record.entity));
-            for key in keys.chain(ScopeKey::of_place(record.entity, &record.place())) {
+            for key in std::iter::once(ScopeKey::all(record.entity)).chain(keys) {
                 let scope = self.scope(scopes, key);
                 let digest = self.digests.entry(scope).or_default();
                 if stands { digest.add(leaf) } else { digest.remove(leaf) }

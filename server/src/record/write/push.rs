@@ -9,9 +9,9 @@ use sync_protocol::id::MutationId;
 use sync_protocol::wire::{Mutation, Outcome, Verdict};
 
 use super::decide::{Refusal, Working, decide as decide_change, decide_group};
+use super::error::PushError;
 use super::persist::run;
 use super::unit::Unit;
-use super::writer::PushError;
 use super::{Author, Change, Decision, upcast};
 
 /// What one device asks for.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sync_protocol::wire::{FieldOperation, Fields};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::writer::WriteError;
+use super::error::WriteError;
 
 /// Room is given out in pieces of this size.
 const PIECE_BYTES: usize = 1 << 10;

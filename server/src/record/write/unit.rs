@@ -27,6 +27,8 @@ pub(super) struct Unit {
     pub(super) has_moved: bool,
     pub(super) last_num: i64,
     pub(super) now_ms: i64,
+    /// The tenant's day as the transaction began.
+    pub(super) today: i64,
     pub(super) devices: HashMap<i64, DeviceState>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
@@ -78,7 +80,8 @@ impl Unit {
     pub(super) async fn persist(&mut self, working: &Working) -> Result<(), sqlx::Error> {
         let scopes = &mut self.snapshot.scopes;
         let catalogue = &self.snapshot.catalogue;
-        let touched = persist(working, catalogue, scopes, &mut self.last_num, self.now_ms, &mut self.tx).await?;
+        let touched =
+            persist(working, catalogue, scopes, &mut self.last_num, (self.now_ms, self.today), &mut self.tx).await?;
         self.touched.extend(touched);
         self.has_moved |= children::note(working, &self.snapshot.catalogue, &mut self.tx).await?;
         self.snapshot.directory = working.directory.clone();

@@ -12,11 +12,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::bulk::{self, BulkWrite};
 use super::decide::Working;
+use super::error::{PushError, WriteError};
 use super::push::{DeviceState, Push};
 use super::queue::{Reply, Room, size_of_change};
 use super::unit::Unit;
 use super::{Author, Change, Decision};
 use crate::live::Live;
+use crate::platform::calendar::Calendar;
 use crate::platform::clock::Clock;
 use crate::platform::db::Db;
 use crate::platform::entropy::Entropy;
@@ -36,54 +38,6 @@ pub struct Commit {
     pub requests: usize,
     /// Changes decided in it.
     pub changes: usize,
-}
-
-/// Why nothing was written.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The database refused; nothing of the commit is stored.
-    #[error("could not write to the database")]
-    Database(#[source] Arc<sqlx::Error>),
-    /// The author lost the right to sign in since the request came.
-    #[error("the user may no longer sign in")]
-    NoRights,
-    /// Too much waits already; nothing was tried.
-    #[error("too many changes wait to be written")]
-    Busy,
-    /// The server is shutting down.
-    #[error("the server is shutting down")]
-    Stopped,
-}
-
-impl From<sqlx::Error> for WriteError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(Arc::new(error))
-    }
-}
-
-/// Why a push was not taken.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum PushError {
-    /// Nothing could be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The ids do not go on from what was decided last.
-    #[error("mutation {got} came where {expected} was expected")]
-    Gap {
-        /// The id that should have come.
-        expected: MutationId,
-        /// The id that came.
-        got: MutationId,
-    },
-    /// The outcome was acknowledged, so it is no longer kept.
-    #[error("the outcome of mutation {0} was acknowledged and is no longer kept")]
-    Forgotten(MutationId),
-    /// The device acknowledges what was never decided.
-    #[error("mutation {0} was acknowledged but never decided")]
-    AcknowledgedAhead(MutationId),
-    /// No such device is enrolled.
-    #[error("the device is not enrolled")]
-    UnknownDevice,
 }
 
 pub(super) enum Job {
@@ -117,7 +71,7 @@ impl Writer {
     pub async fn start(
         db: Db,
         live: Arc<Live>,
-        clock: Arc<dyn Clock>,
+        (clock, calendar): (Arc<dyn Clock>, Calendar),
         entropy: Arc<dyn Entropy>,
         metrics: Metrics,
         queue_bytes: usize,
@@ -129,8 +83,18 @@ impl Writer {
         let last_num = last_num.0;
         let devices = HashMap::new();
         let moves = Arc::new(Notify::new());
-        let task =
-            Task { db, live, clock, entropy, metrics: metrics.clone(), last_num, devices, done, moves: moves.clone() };
+        let task = Task {
+            db,
+            live,
+            clock,
+            calendar,
+            entropy,
+            metrics: metrics.clone(),
+            last_num,
+            devices,
+            done,
+            moves: moves.clone(),
+        };
         tokio::spawn(task.run(queue));
         Ok(Self { jobs, room: Room::of(queue_bytes), commits, moves, metrics })
     }
@@ -237,6 +201,7 @@ struct Task {
     db: Db,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
+    calendar: Calendar,
     entropy: Arc<dyn Entropy>,
     metrics: Metrics,
     last_num: i64,
@@ -277,6 +242,7 @@ impl Task {
     async fn begin(&mut self) -> Result<Unit, sqlx::Error> {
         let tx = self.db.write().await?;
         let head = self.live.head();
+        let now_ms = self.clock.now_ms();
         Ok(Unit {
             tx,
             snapshot: self.live.snapshot(),
@@ -285,7 +251,8 @@ impl Task {
             touched: BTreeSet::new(),
             has_moved: false,
             last_num: self.last_num,
-            now_ms: self.clock.now_ms(),
+            now_ms,
+            today: self.calendar.day(now_ms),
             devices: std::mem::take(&mut self.devices),
             entropy: self.entropy.clone(),
         })

@@ -9,6 +9,7 @@ use super::Metrics;
 pub(super) struct Moves {
     moved: Counter,
     left: Gauge,
+    carried: Counter,
 }
 
 impl Moves {
@@ -19,7 +20,11 @@ impl Moves {
         let left = Gauge::default();
         let about = "Moves that were asked for and parents that have not been followed";
         registry.register("moves_left", about, left.clone());
-        Self { moved, left }
+        let carried = Counter::default();
+        let about =
+            "Records that devices came to carry, or no longer do, because a sync rule was edited or the day changed";
+        registry.register("sync_rule_records", about, carried.clone());
+        Self { moved, left, carried }
     }
 }
 
@@ -27,6 +32,11 @@ impl Metrics {
     /// Counts records that were moved little by little.
     pub fn moved(&self, records: u64) {
         self.0.moves.moved.inc_by(records);
+    }
+
+    /// Counts records that a pass over a sync rule brought to devices or took from them.
+    pub fn carried(&self, records: u64) {
+        self.0.moves.carried.inc_by(records);
     }
 
     /// Notes how many moves wait.

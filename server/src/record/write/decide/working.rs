@@ -54,6 +54,8 @@ pub struct Touched {
     pub before: Option<Arc<Stored>>,
     /// `None`: there is none now.
     pub now: Option<Arc<Stored>>,
+    /// Whether devices carry it, as the database has it.
+    pub was_carried: bool,
 }
 
 /// A value that must be unique in its entity: entity, field, folded value.
