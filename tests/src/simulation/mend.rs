@@ -112,7 +112,9 @@ impl World {
         let operations: Vec<Operation> = serde_json::from_str(response.operations.get()).expect("operations");
         let viewer = oracle.viewer(self.devices[at].user).expect("who may not sign in is not answered");
         // What exits may come again with a scope that the device has not heard of.
-        operations.iter().for_each(|operation| check::is_for(&viewer, operation, &oracle));
+        for operation in &operations {
+            check::is_for(&viewer, operation, &oracle);
+        }
         if !operations.is_empty() {
             self.tally.count("mending: something differs");
         }
