@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore, View, look_up};
+use sync_protocol::store::{ApplyError, MemoryStore, Names, View, look_up};
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse};
 
 use crate::check::{Unmet, broken};
@@ -93,7 +93,7 @@ impl EnginePhone {
                 Effect::Digest { .. } => {
                     return broken("after an exchange the server's digest is not that of what it sent");
                 }
-                Effect::FetchModel { hash } => self.give(Input::ModelStored { hash })?,
+                Effect::FetchModel { hash } => self.give(Input::ModelStored { hash, names: Names::default() })?,
                 Effect::NotSaved { .. } => return broken("the engine did not take an edit"),
                 Effect::WakeAt { .. } | Effect::Saved { .. } | Effect::State(_) => {}
             }

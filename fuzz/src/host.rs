@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore, look_up};
+use sync_protocol::store::{ApplyError, MemoryStore, Names, look_up};
 use sync_protocol::wire::{FieldOperation, MutationKind};
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ impl Host {
                 }
                 // Without chunks it asks for none.
                 Effect::Fetch { exchange, .. } => self.give(Input::Answered { exchange, answer: Answer::Failed }),
-                Effect::FetchModel { hash } => self.give(Input::ModelStored { hash }),
+                Effect::FetchModel { hash } => self.give(Input::ModelStored { hash, names: Names::default() }),
                 Effect::WakeAt { .. } | Effect::Saved { .. } | Effect::NotSaved { .. } | Effect::State(_) => {}
             }
         }

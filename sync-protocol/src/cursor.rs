@@ -44,8 +44,19 @@ pub struct Cursor {
     /// the first. Otherwise a scope was granted later, and records that the device has learn that they stand in it too.
     pub first_sync: bool,
     /// Which fields the user saw when the cursor was made, as a number that the server gives to that; 0 where it gives
-    /// none. With another number what the device holds has too many fields or too few, and comes anew.
+    /// none. With another number what the device holds has too many fields or too few.
     pub view: u32,
+    /// The fields that the user sees are others than at [`Cursor::from`]: what she gained is on its way.
+    pub gaining: Option<Gaining>,
+}
+
+/// Fields on their way to a device that has their records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaining {
+    /// [`Cursor::view`] at [`Cursor::from`].
+    pub since: u32,
+    /// Scopes whose records still get them, in the order in which they do, each with the sequence up to which they did.
+    pub scopes: Vec<(ScopeId, Sequence)>,
 }
 
 impl Cursor {
@@ -104,6 +115,14 @@ impl Cursor {
         }
         bytes.push(u8::from(self.first_sync));
         varint::put(&mut bytes, u64::from(self.view));
+        if let Some(gaining) = &self.gaining {
+            varint::put(&mut bytes, u64::from(gaining.since));
+            varint::put(&mut bytes, gaining.scopes.len() as u64);
+            for &(scope, seq) in &gaining.scopes {
+                varint::put(&mut bytes, u64::from(scope));
+                varint::put(&mut bytes, seq);
+            }
+        }
         bytes
     }
 
@@ -119,19 +138,30 @@ impl Cursor {
             scopes.push(ScopeId::try_from(scope).ok()?);
             next = scope + 1;
         }
-        let mut backfill = Vec::with_capacity(reader.count()?);
-        for _ in 0..backfill.capacity() {
-            let scope = ScopeId::try_from(reader.number()?).ok()?;
-            backfill.push((scope, reader.number()?));
-        }
+        let backfill = read_positions(&mut reader)?;
         let first_sync = match reader.number()? {
             0 => false,
             1 => true,
             _ => return None,
         };
         let view = u32::try_from(reader.number()?).ok()?;
-        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, first_sync, view })
+        let gaining = if reader.is_at_end() {
+            None
+        } else {
+            let since = u32::try_from(reader.number()?).ok()?;
+            Some(Gaining { since, scopes: read_positions(&mut reader)? })
+        };
+        reader.is_at_end().then_some(Self { epoch, seq, from, scopes, backfill, first_sync, view, gaining })
     }
+}
+
+fn read_positions(reader: &mut Reader<'_>) -> Option<Vec<(ScopeId, Sequence)>> {
+    let mut positions = Vec::with_capacity(reader.count()?);
+    for _ in 0..positions.capacity() {
+        let scope = ScopeId::try_from(reader.number()?).ok()?;
+        positions.push((scope, reader.number()?));
+    }
+    Some(positions)
 }
 
 /// The secret with which a tenant's server seals its cursors: 32 random bytes.

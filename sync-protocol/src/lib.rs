@@ -15,3 +15,7 @@ pub mod wire;
 
 /// The version of the protocol that this crate speaks; both sides send it with every exchange.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The oldest version whose devices a server of this release tells anything. What an older one pushes is decided all the
+/// same: mutations and outcomes keep their form.
+pub const OLDEST_PROTOCOL: u32 = 1;

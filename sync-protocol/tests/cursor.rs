@@ -1,8 +1,9 @@
 //! A cursor comes back as it was sealed, only from the tenant that sealed it, and nothing else opens.
 
 use proptest::collection::{btree_set, vec};
+use proptest::option;
 use proptest::prelude::*;
-use sync_protocol::cursor::{Cursor, CursorError, CursorKey};
+use sync_protocol::cursor::{Cursor, CursorError, CursorKey, Gaining};
 use sync_protocol::id::TenantId;
 use uuid::Uuid;
 
@@ -21,8 +22,9 @@ fn cursors() -> impl Strategy<Value = Cursor> {
         btree_set(any::<u32>(), 0..60),
         vec((any::<u32>(), any::<u64>()), 0..6),
         any::<(bool, u32)>(),
+        option::of((any::<u32>(), vec((any::<u32>(), any::<u64>()), 0..6))),
     )
-        .prop_map(|(epoch, [seq, from], scopes, backfill, (first_sync, view))| Cursor {
+        .prop_map(|(epoch, [seq, from], scopes, backfill, (first_sync, view), gaining)| Cursor {
             epoch,
             seq,
             from,
@@ -30,6 +32,7 @@ fn cursors() -> impl Strategy<Value = Cursor> {
             backfill,
             first_sync,
             view,
+            gaining: gaining.map(|(since, scopes)| Gaining { since, scopes }),
         })
 }
 
@@ -81,6 +84,7 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
         backfill: Vec::new(),
         first_sync: false,
         view: u32::MAX,
+        gaining: None,
     };
     let text = cursor.seal(&key(), tenant());
     assert!(text.len() <= 100, "{} characters", text.len());
@@ -88,8 +92,16 @@ fn a_cursor_of_thirty_scopes_fits_a_hundred_characters() {
 
 #[test]
 fn scopes_are_sealed_sorted_and_once() {
-    let cursor =
-        Cursor { epoch: 1, seq: 1, from: 1, scopes: vec![9, 2, 9], backfill: Vec::new(), first_sync: false, view: 0 };
+    let cursor = Cursor {
+        epoch: 1,
+        seq: 1,
+        from: 1,
+        scopes: vec![9, 2, 9],
+        backfill: Vec::new(),
+        first_sync: false,
+        view: 0,
+        gaining: None,
+    };
     let opened = Cursor::open(&cursor.seal(&key(), tenant()), &key(), tenant()).expect("sealed here");
     assert_eq!(opened.scopes, [2, 9]);
 }
@@ -123,6 +135,7 @@ fn the_layout_is_frozen() {
         backfill: vec![(200, 17)],
         first_sync: true,
         view: 7,
+        gaining: None,
     };
     insta::assert_snapshot!(cursor.seal(&key(), tenant()), @"AQGsAgIDAQDFAQHIAREBB9D7V17irDp4fQLDd0nLqAk");
 }

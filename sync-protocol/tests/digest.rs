@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sync_protocol::digest::{Hash, SetDigest, canonical, combine, deep_leaf, leaf};
 use sync_protocol::engine::{Answer, Effect, Engine, Input, Settings};
 use sync_protocol::id::{RecordId, Sequence};
-use sync_protocol::store::{Batch, MemoryStore, Store, StoreOp, look_up};
+use sync_protocol::store::{Batch, MemoryStore, Names, Store, StoreOp, look_up};
 use sync_protocol::wire::{
     DigestRequest, DigestResponse, ExchangeResponse, Fields, Operation, RangeAnswer, ScopeDigest,
 };
@@ -186,7 +186,7 @@ fn find_and_mend(count: usize, damaged: Vec<usize>) {
                 store.commit(&batch).expect("it fits");
                 Input::Committed { commit }
             }
-            Effect::FetchModel { hash } => Input::ModelStored { hash },
+            Effect::FetchModel { hash } => Input::ModelStored { hash, names: Names::default() },
             _ => continue,
         };
         effects.extend(engine.handle(0, input));

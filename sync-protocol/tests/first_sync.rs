@@ -6,7 +6,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, json};
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Fetch, FirstSync, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, Found, MemoryStore, Query, look_up};
+use sync_protocol::store::{ApplyError, Found, MemoryStore, Names, Query, look_up};
 use sync_protocol::wire::chunk::{ChunkHash, ChunkWriter};
 use sync_protocol::wire::{
     ChunkEntry, ExchangeRequest, ExchangeResponse, Fields, ManifestResponse, MutationKind, Outcome, Problem, Verdict,
@@ -102,7 +102,7 @@ impl Host {
         self.give(Input::Answered { exchange, answer: Answer::Manifest(Box::new(manifest)) });
         if self.effects.iter().any(|effect| matches!(effect, Effect::FetchModel { .. })) {
             self.effects.retain(|effect| !matches!(effect, Effect::FetchModel { .. }));
-            self.give(Input::ModelStored { hash: "m1".to_owned() });
+            self.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
         }
     }
 
@@ -133,6 +133,7 @@ impl Host {
             cursor: "c1".to_owned(),
             more: false,
             head: 90,
+            orders: Vec::new(),
             server_time_ms: 0,
             digest: None,
             mend: None,

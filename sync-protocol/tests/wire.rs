@@ -12,8 +12,9 @@ use sync_protocol::wire::{
     Mutation, Operation, Order, Outcome, Problem, Reason, Report,
 };
 
-const EXCHANGES: [(&str, &str); 5] = [
+const EXCHANGES: [(&str, &str); 6] = [
     ("first-sync", include_str!("../vectors/first-sync.json")),
+    ("model-change", include_str!("../vectors/model-change.json")),
     ("push-applied", include_str!("../vectors/push-applied.json")),
     ("push-merged", include_str!("../vectors/push-merged.json")),
     ("push-rejected", include_str!("../vectors/push-rejected.json")),

@@ -57,6 +57,7 @@ fn protocol(criterion: &mut Criterion) {
         backfill: Vec::new(),
         first_sync: false,
         view: 7,
+        gaining: None,
     };
     let sealed = cursor.seal(&key, tenant);
     criterion

@@ -58,9 +58,9 @@ pub fn enrol(home: &Path, new: NewDevice, language: Language, host: Box<dyn Host
     let mut device = Device::over(store, identity, language, host)?;
     // With the model first, the first sync can index what it brings. Without, it fetches it itself.
     if let Ok(json) = transport.with_token(enrolment.token).model(&enrolment.model)
-        && device.take_model(&enrolment.model, json).is_ok()
+        && let Ok(names) = device.take_model(&enrolment.model, json)
     {
-        device.act_offline(Input::ModelStored { hash: enrolment.model })?;
+        device.act_offline(Input::ModelStored { hash: enrolment.model, names })?;
     }
     Ok(device)
 }

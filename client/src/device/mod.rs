@@ -11,6 +11,7 @@ mod enrol;
 mod error;
 mod look;
 mod record;
+mod renaming;
 mod rights;
 mod sync;
 
@@ -23,7 +24,7 @@ use crm::expr::Variables;
 use crm::model::{Entity, Language, Model};
 use sync_protocol::engine::{CommitFailure, Effect, Engine, Input, Settings, SyncState};
 use sync_protocol::id::MutationId;
-use sync_protocol::store::{ApplyError, Attention, Batch, Query as StoreQuery, Saved, StoreOp};
+use sync_protocol::store::{ApplyError, Attention, Batch, Names, Query as StoreQuery, Saved, StoreOp};
 
 use crate::host::Host;
 use crate::storage::{BlobFolder, DeviceStore, Home, Identity, IndexPlan, StorageError, StoredModel};
@@ -35,6 +36,7 @@ pub use enrol::{NewDevice, enrol};
 pub use error::{DeviceError, field_problem};
 pub use look::{Query, Sum};
 pub use record::Record;
+pub use renaming::names;
 pub use sync::{Arrival, Followed, Progress, SyncReport};
 
 /// A device of one user.
@@ -210,14 +212,17 @@ impl Device {
     }
 
     /// Takes a model that was fetched, to be kept when the engine says so.
-    fn take_model(&mut self, hash: &str, json: String) -> Result<(), DeviceError> {
+    fn take_model(&mut self, hash: &str, json: String) -> Result<Names, DeviceError> {
         let model = read_model(&json)?;
         if model.hash != hash {
             return Err(DeviceError::Model { reason: format!("asked for {hash}, it is {}", model.hash) });
         }
         self.fetched = Some(StoredModel { hash: hash.to_owned(), json, plan: IndexPlan::of(&model) });
+        // The stored one, and not that in memory: what is kept is called as it says.
+        let before = self.store.model()?.map(|stored| read_model(&stored.json)).transpose()?;
+        let names = before.map(|before| names(&before, &model)).unwrap_or_default();
         self.model = Some(Arc::new(model));
-        Ok(())
+        Ok(names)
     }
 }
 

@@ -1,9 +1,9 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::Serialize;
 use sync_protocol::engine::{Answer, Effect, Fetch, Input};
-use sync_protocol::id::RecordId;
+use sync_protocol::id::{MutationId, RecordId};
 use sync_protocol::store::{Batch, Saved, StoreOp};
 use sync_protocol::wire::{DigestRequest, ExchangeRequest, ExchangeResponse, LiveEvent, Operation, Report, Verdict};
 
@@ -60,6 +60,8 @@ struct Run<'a> {
     transport: &'a dyn Transport,
     progress: &'a mut dyn FnMut(&Progress),
     report: SyncReport,
+    /// The mutations whose outcomes came.
+    outcomes: BTreeSet<MutationId>,
     /// Why the last exchange brought nothing; none after one that did.
     refusal: Option<TransportError>,
     /// Why the model could not be taken.
@@ -136,6 +138,7 @@ impl Device {
             transport,
             progress,
             report: SyncReport::default(),
+            outcomes: BTreeSet::new(),
             refusal: None,
             unusable: None,
             failure: None,
@@ -199,9 +202,9 @@ impl Device {
             Err(error) => Err(error.into()),
         };
         match taken {
-            Ok(()) => {
+            Ok(names) => {
                 run.report.model_changed = true;
-                Input::ModelStored { hash }
+                Input::ModelStored { hash, names }
             }
             Err(error) => {
                 run.unusable = Some(error);
@@ -292,6 +295,10 @@ impl Run<'_> {
 
     fn count_outcomes(&mut self, response: &ExchangeResponse) {
         for outcome in &response.outcomes {
+            // One that comes again, because the answer that had it was lost or put aside, happened once.
+            if !self.outcomes.insert(outcome.mutation) {
+                continue;
+            }
             match outcome.verdict {
                 Verdict::Applied => self.report.applied += 1,
                 Verdict::Merged => self.report.merged += 1,

@@ -33,6 +33,7 @@ impl Durability {
     pub(super) fn of(batch: &Batch) -> Self {
         let is_only_here = |op: &StoreOp| match op {
             StoreOp::OutboxAdd(_)
+            | StoreOp::OutboxRename(_)
             | StoreOp::OutboxRemove { .. }
             | StoreOp::AttentionAdd(_)
             | StoreOp::AttentionRemove { .. }

@@ -175,6 +175,7 @@ impl FakeServer {
             cursor: if more { last } else { self.head.get() }.to_string(),
             more,
             head: self.head.get(),
+            orders: Vec::new(),
             server_time_ms: NOON_MS,
             digest: None,
             mend: None,

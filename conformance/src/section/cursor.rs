@@ -81,8 +81,16 @@ fn an_altered_cursor_is_refused(world: &mut World) -> Seen {
     }
     // Whole groups of four characters, so that what is left may still be some encoding.
     refused(&phone, &cursor.chars().take(cursor.len() / 8 * 4).collect::<String>())?;
-    let foreign =
-        Cursor { epoch: 1, seq: 1, from: 1, scopes: vec![1], backfill: Vec::new(), first_sync: false, view: 0 };
+    let foreign = Cursor {
+        epoch: 1,
+        seq: 1,
+        from: 1,
+        scopes: vec![1],
+        backfill: Vec::new(),
+        first_sync: false,
+        view: 0,
+        gaining: None,
+    };
     let code = refused(&phone, &foreign.seal(&CursorKey::new([1; 32]), TenantId(Uuid::from_u128(1))))?;
     Ok(format!("altered in three places, cut, and made elsewhere: {code}"))
 }

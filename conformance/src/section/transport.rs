@@ -55,11 +55,16 @@ pub const SECTION: Section = Section {
 
 fn version_is_negotiated(world: &mut World) -> Seen {
     let phone = world.phone()?;
-    for version in [0, PROTOCOL_VERSION + 1, 999] {
+    for version in [PROTOCOL_VERSION + 1, 999] {
         let mut request = phone.request(&[]);
         request["protocol"] = json!(version);
         phone.exchange(&request)?.refused(400, "unsupported-protocol")?;
     }
+    let mut request = phone.request(&[]);
+    request["protocol"] = json!(0);
+    let answer = phone.exchange(&request)?.ok()?;
+    let is_told_to_update = answer["orders"][0]["order"] == "update" && answer["operations"] == json!([]);
+    ensure(is_told_to_update, || format!("a device that is too old is answered {answer}"))?;
     let answer = phone.exchange(&phone.request(&[]))?.ok()?;
     ensure(answer["protocol"] == PROTOCOL_VERSION, || format!("it answers with protocol {}", answer["protocol"]))?;
     Ok(format!("it speaks version {PROTOCOL_VERSION} and says so of others"))

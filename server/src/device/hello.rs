@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use sync_protocol::PROTOCOL_VERSION;
 use sync_protocol::wire::{HelloAnswer, HelloRequest, Limits, MAX_MUTATIONS_PER_EXCHANGE, Order};
+use sync_protocol::{OLDEST_PROTOCOL, PROTOCOL_VERSION};
 
 use crate::app::App;
 use crate::exchange::MAX_PAGE_BYTES;
@@ -27,7 +27,9 @@ pub(super) async fn hello(
     caller.expect_device()?;
     let model = caller.rights.view.model.hash.clone();
     let has_another = request.model.is_some_and(|held| held != model);
-    let orders = has_another.then(|| Order::Upgrade { model: model.clone() });
+    let is_too_old = request.protocols.iter().max().is_some_and(|newest| *newest < OLDEST_PROTOCOL);
+    let update = is_too_old.then_some(Order::Update { protocol: OLDEST_PROTOCOL });
+    let upgrade = has_another.then(|| Order::Upgrade { model: model.clone() });
     let mut capabilities = ["live", "live-wait", "report"].map(str::to_owned).to_vec();
     capabilities.extend(app.wakes().key().map(|_| "wake".to_owned()));
     Ok(Json(HelloAnswer {
@@ -42,7 +44,7 @@ pub(super) async fn hello(
             page_bytes: MAX_PAGE_BYTES,
             wait_secs: app.config().live.wait.as_secs(),
         },
-        orders: orders.into_iter().collect(),
+        orders: update.into_iter().chain(upgrade).collect(),
         server_time_ms: app.clock().now_ms(),
     }))
 }

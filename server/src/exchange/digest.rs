@@ -70,6 +70,7 @@ async fn compare(
             epoch: app.tenant().epoch,
             limit_bytes: usize::try_from(request.limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
             compare: true,
+            holds_model: false,
         };
         match puller.compare(app.db(), head, request, cursor.clone()).await {
             // The commit is about to be made known.

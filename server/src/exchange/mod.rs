@@ -3,6 +3,7 @@
 mod compare;
 mod digest;
 mod first_syncs;
+mod gained;
 mod mismatch;
 mod operation;
 mod page;

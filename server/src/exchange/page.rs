@@ -32,7 +32,7 @@ impl Page {
     /// A page without operations.
     #[must_use]
     pub fn nothing_new(cursor: Cursor, head: Sequence) -> Self {
-        let more = !cursor.backfill.is_empty() || cursor.seq < head;
+        let more = !cursor.backfill.is_empty() || cursor.gaining.is_some() || cursor.seq < head;
         let operations = "[]".into();
         Self { operations, count: 0, cursor, more, head, digest: None, mend: None, expected: None, safe: 0 }
     }

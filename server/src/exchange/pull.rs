@@ -3,7 +3,7 @@
 //! Scopes that the device did not have arrive first, one after the other (backfill); then what changed since the
 //! cursor's main position, in the order of the sequence. A page is cut by bytes, at any sequence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
@@ -13,6 +13,7 @@ use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{ScopeId, Sequence};
 use uuid::Uuid;
 
+use super::gained::{Gained, is_arriving};
 use super::operation::{Head, Operations};
 use super::page::Page;
 use super::point::Point;
@@ -57,6 +58,8 @@ pub struct Puller<'a> {
     pub limit_bytes: usize,
     /// The device wants the digest even if nothing is new.
     pub compare: bool,
+    /// The device holds the model that the user sees now: it has let go of what that does not show.
+    pub holds_model: bool,
 }
 
 impl Puller<'_> {
@@ -90,16 +93,20 @@ impl Puller<'_> {
         }
         let mut operations = Operations::new();
         let mut cursor = cursor.unwrap_or_else(|| self.beginning(head));
-        self.follow_view(head, &mut cursor, &mut operations);
+        let gained = self.gained(&mut tx, &cursor).await?;
+        self.follow_view(head, &mut cursor, gained.as_ref(), &mut operations);
+        let gained = gained.filter(|_| cursor.gaining.is_some()).unwrap_or_default();
         self.follow_scopes(&mut cursor, &held, &mut operations);
+        self.gain(&mut tx, &mut cursor, &gained, &mut operations).await?;
         self.backfill(&mut tx, &mut cursor, &mut operations).await?;
-        if cursor.backfill.is_empty() {
+        if !is_arriving(&cursor) {
             cursor.first_sync = false;
-            self.changes(&mut tx, head, &mut cursor, &mut operations).await?;
+            self.changes(&mut tx, head, &mut cursor, &gained, &mut operations).await?;
         }
-        let more = !cursor.backfill.is_empty() || cursor.seq < head;
+        let more = is_arriving(&cursor) || cursor.seq < head;
         if !more {
             cursor.from = cursor.seq;
+            cursor.gaining = None;
         }
         Ok(Page {
             count: operations.count,
@@ -131,29 +138,13 @@ impl Puller<'_> {
             backfill: Vec::new(),
             first_sync: true,
             view: self.rights.view.hidden,
+            gaining: None,
         }
     }
 
     fn is_idle(&self, cursor: &Cursor, held: &[ScopeId], head: Sequence) -> bool {
-        let is_whole = cursor.seq == head && cursor.backfill.is_empty();
+        let is_whole = cursor.seq == head && cursor.backfill.is_empty() && cursor.gaining.is_none();
         is_whole && cursor.scopes == held && cursor.view == self.rights.view.hidden
-    }
-
-    /// Where the user sees other fields than when the cursor was made (another role, other permissions), everything
-    /// leaves the device and comes again: no record says which of its fields a device was never sent, or must lose. What
-    /// it made itself comes whole too, for its outcome told it of other fields: that too stands before the position.
-    fn follow_view(&self, head: Sequence, cursor: &mut Cursor, operations: &mut Operations) {
-        if cursor.view == self.rights.view.hidden {
-            return;
-        }
-        for scope in cursor.scopes.drain(..) {
-            operations.scope_drop(scope);
-        }
-        cursor.backfill.clear();
-        cursor.seq = head;
-        cursor.from = 0;
-        cursor.first_sync = true;
-        cursor.view = self.rights.view.hidden;
     }
 
     /// Tells which scopes came and went since the cursor.
@@ -231,6 +222,7 @@ impl Puller<'_> {
         tx: &mut Transaction<'_, Sqlite>,
         head: Sequence,
         cursor: &mut Cursor,
+        gained: &Gained,
         operations: &mut Operations,
     ) -> Result<(), PullError> {
         while cursor.seq < head {
@@ -240,7 +232,7 @@ impl Puller<'_> {
                     return Ok(());
                 }
                 let seq = event.seq;
-                self.tell(event, cursor, operations)?;
+                self.tell(event, cursor, gained, operations)?;
                 cursor.seq = seq;
             }
             cursor.seq = until;
@@ -351,7 +343,13 @@ impl Puller<'_> {
         Ok(())
     }
 
-    fn tell(&self, event: Event, cursor: &Cursor, operations: &mut Operations) -> Result<(), PullError> {
+    fn tell(
+        &self,
+        event: Event,
+        cursor: &Cursor,
+        gained: &Gained,
+        operations: &mut Operations,
+    ) -> Result<(), PullError> {
         match event.what {
             What::Deleted => operations.delete(event.id, event.seq),
             What::Left => operations.exit(event.id, event.seq),
@@ -359,7 +357,7 @@ impl Puller<'_> {
                 let scopes = self.scopes_of(&row, &cursor.scopes);
                 let made_it = row.created_by_device == self.device && self.device != 0 && row.created_seq > cursor.seq;
                 if event.had || (made_it && cursor.from > 0) {
-                    self.put_changes(&row, &scopes, cursor.from, operations)?;
+                    self.put_changes(&row, &scopes, cursor.from, gained, operations)?;
                 } else {
                     self.put_whole(&row, &scopes, operations)?;
                 }
@@ -387,26 +385,28 @@ impl Puller<'_> {
         row: &Row,
         scopes: &[ScopeId],
         since: Sequence,
+        gained: &Gained,
         operations: &mut Operations,
     ) -> Result<(), serde_json::Error> {
         let head = self.head(row, scopes);
         let Some(projection) = self.rights.projection(head.entity) else { return Ok(()) };
         let field_seq: FieldSequences = serde_json::from_str(&row.field_seq)?;
-        let names: Vec<&str> = field_seq
+        let mut names: BTreeSet<&str> = field_seq
             .iter()
             .filter(|(name, (seq, device))| {
                 *seq > since && (self.device == 0 || *device != self.device) && projection.shows(name)
             })
             .map(|(name, _)| name.as_str())
             .collect();
+        names.extend(gained.get(head.entity).into_iter().flatten().map(String::as_str));
         if names.is_empty() {
             operations.acknowledged(&head);
             return Ok(());
         }
-        operations.put_partial(&head, &row.body, &names)
+        operations.put_partial(&head, &row.body, &names.into_iter().collect::<Vec<_>>())
     }
 
-    fn head<'r>(&'r self, row: &Row, scopes: &'r [ScopeId]) -> Head<'r> {
+    pub(super) fn head<'r>(&'r self, row: &Row, scopes: &'r [ScopeId]) -> Head<'r> {
         let entity = self.snapshot.catalogue.name_of(row.entity).unwrap_or_default();
         Head { entity, id: row.id, seq: row.seq, scopes }
     }

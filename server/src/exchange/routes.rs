@@ -7,9 +7,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::value::RawValue;
-use sync_protocol::PROTOCOL_VERSION;
 use sync_protocol::cursor::Cursor;
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE, Order};
+use sync_protocol::{OLDEST_PROTOCOL, PROTOCOL_VERSION};
 
 use super::digest;
 use super::first_syncs::Place;
@@ -80,7 +80,10 @@ async fn exchange(
     let outcomes = push(&app, &caller, device, &request).await?;
 
     // The push may have changed what its own author may see, so what is held is settled after it.
-    let turn = turn(&app, cursor.as_ref(), &request, !outcomes.is_empty()).await?;
+    let is_too_old = request.protocol < OLDEST_PROTOCOL;
+    let orders = is_too_old.then_some(Order::Update { protocol: OLDEST_PROTOCOL }).into_iter().collect();
+    let turn =
+        if is_too_old { Turn::Later } else { turn(&app, cursor.as_ref(), &request, !outcomes.is_empty()).await? };
     let (page, rights) = pull(&app, &caller, device, cursor, &request, &turn).await?;
     app.metrics().exchange(page.count as u64, page.operations.len() as u64);
     let sealed = page.cursor.seal(&app.tenant().cursor_key, app.tenant().id);
@@ -90,13 +93,14 @@ async fn exchange(
     // It is of use to a device that has something to forget.
     let safe = (page.safe > 0 && !outcomes.is_empty()).then_some(page.safe);
     let answer = axum::Json(ExchangeResponse {
-        protocol: PROTOCOL_VERSION,
+        protocol: request.protocol,
         model: rights.view.model.hash.clone(),
         outcomes,
         cursor: sealed,
         operations: RawValue::from_string(page.operations).map_err(ApiError::internal)?,
         more: page.more,
         head: page.head,
+        orders,
         server_time_ms: app.clock().now_ms(),
         digest: page.digest,
         mend: page.mend,
@@ -156,6 +160,7 @@ async fn pull(
         let rights = snapshot
             .rights_of(caller.user.0)
             .ok_or_else(|| ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in."))?;
+        let model = &rights.view.model.hash;
         let puller = Puller {
             snapshot: &snapshot,
             rights: &rights,
@@ -163,8 +168,12 @@ async fn pull(
             epoch: app.tenant().epoch,
             limit_bytes: usize::try_from(request.limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
             compare: request.compare,
+            holds_model: request.model.as_ref() == Some(model),
         };
+        let holds_another = request.model.as_ref().is_some_and(|held| held != model);
         let page = match &cursor {
+            // What is told in the words of one model would be kept under those of another.
+            cursor if holds_another => Ok(puller.nothing_yet(head, (*cursor).clone())),
             Some(cursor) if request.limit_bytes == 0 => Ok(Page::nothing_new(cursor.clone(), head)),
             cursor => match turn {
                 Turn::Now => puller.pull(app.db(), head, (*cursor).clone()).await,
@@ -197,7 +206,8 @@ pub fn expect_protocol(version: u32) -> Result<(), ApiError> {
 
 /// What can be told to be wrong before anything is looked up.
 fn check_form(request: &ExchangeRequest) -> Result<(), ApiError> {
-    expect_protocol(request.protocol)?;
+    // Whoever is older than what is served may still push: nobody's work is lost for want of an update.
+    expect_protocol(request.protocol.max(OLDEST_PROTOCOL))?;
     if request.mutations.len() > MAX_MUTATIONS_PER_EXCHANGE {
         return Err(ApiError::new(TOO_MANY_MUTATIONS)
             .detail(format!(

@@ -331,6 +331,11 @@ impl Registry {
 }
 
 impl Connection {
+    /// Where the device is, is not known any more: until its next exchange it is only poked.
+    pub(super) fn lose_place(&mut self) {
+        self.told = None;
+    }
+
     /// Queues an event; false when nothing more can follow it: the device is too far behind, or came for one event only.
     pub(super) fn tell(&self, event: Event, metrics: &Metrics) -> bool {
         let kind = event.kind;

@@ -72,8 +72,12 @@ impl Standings {
             };
             let model = &standing.rights.view.model.hash;
             let is_new = connection.who.model.replace(model.clone()).is_some_and(|known| known != *model);
-            if is_new && !connection.tell(Event::upgrade(model), metrics) {
-                settled.gone.push(*id);
+            if is_new {
+                // A delta would speak in the words of a model that the device does not have yet.
+                connection.lose_place();
+                if !connection.tell(Event::upgrade(model), metrics) {
+                    settled.gone.push(*id);
+                }
             }
             connection.standing = Some(standing);
         }

@@ -50,8 +50,15 @@ impl Task {
     /// A page as a device without writes of its own would get it, for all devices of the group.
     async fn tell(&self, group: Group, snapshot: &Snapshot, head: Sequence) {
         let limit_bytes = self.feed.registry().delta_bytes();
-        let puller =
-            Puller { snapshot, rights: &group.rights, device: 0, epoch: self.epoch, limit_bytes, compare: false };
+        let puller = Puller {
+            snapshot,
+            rights: &group.rights,
+            device: 0,
+            epoch: self.epoch,
+            limit_bytes,
+            compare: false,
+            holds_model: false,
+        };
         match puller.pull(&self.db, head, Some(group.cursor.clone())).await {
             Ok(page) => self.feed.registry().deliver(group, &page),
             // The commit is about to be made known, and then there is another round.

@@ -75,6 +75,7 @@ pub async fn manifest(app: &App, rights: &Rights) -> Result<ManifestResponse, Ch
         backfill: Vec::new(),
         first_sync: false,
         view: rights.view.hidden,
+        gaining: None,
     };
     Ok(ManifestResponse {
         protocol: PROTOCOL_VERSION,

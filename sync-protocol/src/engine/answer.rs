@@ -8,8 +8,8 @@ use super::{Answer, Answered, Cause, Effect, Engine, Work};
 use crate::PROTOCOL_VERSION;
 use crate::fault::{Fault, is_seeded};
 use crate::id::MutationId;
-use crate::store::{Attention, Batch, JOURNAL_DAYS, Journaled, LayOver, Saved, StoreOp, lost};
-use crate::wire::{ExchangeResponse, Fields, Mutation, MutationKind, Operation, Outcome, Problem, Verdict};
+use crate::store::{Attention, Batch, JOURNAL_DAYS, Journaled, LayOver, Names, Saved, StoreOp, lost};
+use crate::wire::{ExchangeResponse, Fields, Mutation, MutationKind, Operation, Order, Outcome, Problem, Verdict};
 
 impl Engine {
     pub(super) fn take_answer(
@@ -31,6 +31,24 @@ impl Engine {
                     self.lose_digest();
                     self.stand_back(now_ms, Some(*problem), None);
                 }
+            }
+            Answer::Response(response) if is_too_old(&response) => {
+                self.note_contact();
+                self.problem = Some(too_old());
+                // A person, or a newer program that starts, tries again: nothing else helps.
+                self.is_blocked = true;
+                let operations = Vec::new();
+                self.work.push_back(Work::Answer { response, operations, sent, outcomes_only: true });
+                // The outcomes may speak of fields by other names: with a newer program the device starts over.
+                if self.saved.position.cursor.is_some() {
+                    self.work.push_back(Work::Reset);
+                }
+            }
+            Answer::Response(response) if self.holds_another(&response.model) => {
+                self.note_contact();
+                self.problem = None;
+                self.is_wanted = true;
+                self.want_model(response.model, effects);
             }
             Answer::Response(response) => {
                 self.note_contact();
@@ -69,6 +87,12 @@ impl Engine {
         }
     }
 
+    /// Whether the device holds a model, and it is not this one: then the answer speaks of fields by other names, and
+    /// nothing of it is taken until the model is here. The next exchange brings the same again.
+    fn holds_another(&self, model: &str) -> bool {
+        self.saved.position.model.as_ref().is_some_and(|held| held != model)
+    }
+
     pub(super) fn note_contact(&mut self) {
         if self.is_online {
             self.offline_since_ms = None;
@@ -79,6 +103,23 @@ impl Engine {
         self.problem = problem;
         self.is_wanted = true;
         self.backoff.fail(now_ms, retry_after_ms);
+    }
+}
+
+/// Whether the server takes what the device pushes, and tells it nothing else.
+fn is_too_old(response: &ExchangeResponse) -> bool {
+    response.orders.iter().any(|order| matches!(order, Order::Update { .. }))
+}
+
+fn too_old() -> Problem {
+    Problem {
+        kind: "urn:cartera:problem:client-too-old".to_owned(),
+        code: "client-too-old".to_owned(),
+        title: "This program is too old for the server.".to_owned(),
+        status: 426,
+        detail: Some("What was done here is sent. Update this program to receive what others do.".to_owned()),
+        fields: Vec::new(),
+        extra: Map::new(),
     }
 }
 
@@ -169,6 +210,20 @@ pub(super) fn commit(
     }
     let answered = Answered { more, head, model, deferred, unanswered, digest, mend, expected };
     (Batch { ops }, Cause::Answer(Box::new(answered)))
+}
+
+/// The batch of a model that is here: what waits in the outbox is called as it calls it.
+pub(super) fn take_model(saved: &Saved, hash: String, names: Names) -> Batch {
+    let renamed = saved.outbox.iter().filter_map(|mutation| names.mutation(mutation));
+    let mut ops: Vec<StoreOp> = renamed.map(StoreOp::OutboxRename).collect();
+    let attention = saved.attention.iter().filter_map(|known| {
+        let mutation = names.mutation(&known.mutation)?;
+        let server = names.values(&mutation.entity, &known.outcome.server);
+        Some(Attention { mutation, outcome: Outcome { server, ..known.outcome.clone() }, at_ms: known.at_ms })
+    });
+    ops.extend(attention.map(|known| StoreOp::AttentionAdd(Box::new(known))));
+    ops.push(StoreOp::Model { hash, names });
+    Batch { ops }
 }
 
 /// A mutation leaves the outbox: its effect goes into the base, what did not come of it to the person.

@@ -41,13 +41,16 @@ pub(super) enum Next {
         outcomes_only: bool,
     },
     Fetch(Fetch),
-    /// Nothing, until the model is here: records are indexed by it.
+    /// Nothing, until the model is here: records are called and indexed by it.
     AfterModel,
 }
 
 impl Engine {
     pub(super) fn next(&self) -> Next {
         let position = &self.saved.position;
+        if self.fetching_model.is_some() && position.model.is_some() {
+            return Next::AfterModel;
+        }
         let has_position = position.cursor.is_some() || position.staged_cursor.is_some();
         if !self.settings.chunks || self.bootstrap.avoids_chunks || has_position {
             return Next::Exchange { outcomes_only: false };

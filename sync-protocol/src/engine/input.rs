@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::id::{MutationId, RecordId, Sequence};
-use crate::store::{Batch, Found, Saved, StoreOp};
+use crate::store::{Batch, Found, Names, Saved, StoreOp};
 use crate::wire::{
     DigestResponse, ExchangeResponse, FieldOperation, Fields, LiveEvent, ManifestResponse, Mutation, MutationKind,
     Problem,
@@ -60,6 +60,8 @@ pub enum Input {
     ModelStored {
         /// Its hash.
         hash: String,
+        /// What it calls otherwise than the model before.
+        names: Names,
     },
     /// It could not be fetched; a later exchange asks again.
     ModelFailed,

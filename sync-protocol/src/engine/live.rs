@@ -58,8 +58,15 @@ impl Engine {
                 self.problem = Some(signed_out());
                 self.is_blocked = true;
             }
-            LiveEvent::Order(Order::Unknown) => {}
+            // An exchange says the same.
+            LiveEvent::Order(Order::Update { .. } | Order::Unknown) => {}
         }
+    }
+
+    /// Another model is in force, as far as is known: a delta may speak of fields by its names.
+    fn is_behind_model(&self) -> bool {
+        let position = &self.saved.position;
+        position.model.is_some() && (self.fetching_model.is_some() || self.news.is_urgent)
     }
 
     /// The next thing to commit; a delta that does not fit is none.
@@ -67,7 +74,10 @@ impl Engine {
         loop {
             match self.work.pop_front()? {
                 Work::Live { delta, .. }
-                    if self.flight.is_some() || self.mending.is_comparing() || !fits(&self.saved, &delta) =>
+                    if self.flight.is_some()
+                        || self.mending.is_comparing()
+                        || self.is_behind_model()
+                        || !fits(&self.saved, &delta) =>
                 {
                     self.news.hear(delta.head);
                 }

@@ -37,7 +37,7 @@ pub use state::{FirstSync, Phase, SyncState};
 
 use crate::digest::Hash;
 use crate::id::{MutationId, Sequence};
-use crate::store::{Batch, Journaled, Saved, StoreOp};
+use crate::store::{Batch, Journaled, Names, Saved, StoreOp};
 use crate::wire::{Delta, ExchangeResponse, ManifestResponse, MendReason, Operation, Problem};
 
 /// What the host decides about its engine.
@@ -105,7 +105,7 @@ enum Work {
     Reoffer { from: MutationId, journal: Vec<Journaled> },
     Reset,
     Dismiss(MutationId),
-    Model(String),
+    Model(String, Names),
 }
 
 #[derive(Debug)]
@@ -258,8 +258,14 @@ impl Engine {
                 }
             }
             Input::Dismiss { mutation } => self.work.push_back(Work::Dismiss(mutation)),
-            Input::ModelStored { hash } => self.work.push_back(Work::Model(hash)),
-            Input::ModelFailed => self.fetching_model = None,
+            Input::ModelStored { hash, names } => self.work.push_back(Work::Model(hash, names)),
+            Input::ModelFailed => {
+                self.fetching_model = None;
+                // Nothing is taken under a model that is not here: it is asked for again, but not at once.
+                if self.saved.position.model.is_some() {
+                    self.stand_back(now_ms, self.problem.clone(), None);
+                }
+            }
         }
     }
 
@@ -392,7 +398,7 @@ impl Engine {
                 (Batch::of(StoreOp::Reset), Cause::Reset)
             }
             Work::Dismiss(mutation) => (Batch::of(StoreOp::AttentionRemove { mutation }), Cause::Dismiss),
-            Work::Model(hash) => (Batch::of(StoreOp::Model { hash }), Cause::Model),
+            Work::Model(hash, names) => (answer::take_model(&self.saved, hash, names), Cause::Model),
         };
         self.commits += 1;
         let batch = Arc::new(batch);

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::tally::Tally;
-use super::{BaseRecord, Batch, LayOver, Position, PutRow, Store, StoreOp, lay};
+use super::{BaseRecord, Batch, LayOver, Names, Position, PutRow, Store, StoreOp, lay};
 use crate::fault::{Fault, is_seeded};
 use crate::id::{RecordId, Sequence};
 use crate::wire::chunk::{Chunk, ChunkError};
@@ -83,7 +83,12 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
                     store.add_to_outbox(mutation)?;
                 }
             }
-            StoreOp::Manifest { .. } | StoreOp::Model { .. } | StoreOp::Compared { .. } | StoreOp::EndMend => {}
+            StoreOp::OutboxRename(mutation) => {
+                store.remove_from_outbox(mutation.id)?;
+                store.add_to_outbox(mutation)?;
+            }
+            StoreOp::Model { names, .. } => rename(store, names)?,
+            StoreOp::Manifest { .. } | StoreOp::Compared { .. } | StoreOp::EndMend => {}
         }
     }
     store.put_position(&position)?;
@@ -93,6 +98,36 @@ pub fn apply<S: Store>(store: &mut S, batch: &Batch) -> Result<(), ApplyError<S:
 
 /// The name under which [`Store::put_laid`] remembers that an outcome removed the whole record.
 const REMOVED: &str = "";
+
+/// Calls everything that the server said as a new model calls it. Sequences and scopes stay, and the digests with them.
+fn rename<S: Store>(store: &mut Tally<S>, names: &Names) -> Result<(), S::Error> {
+    if names.are_the_same() {
+        return Ok(());
+    }
+    while store.pop_staged()?.is_some() {}
+    let mut renamed = Vec::new();
+    let mut entities: BTreeMap<RecordId, String> = BTreeMap::new();
+    let laid = store.laid()?;
+    store.each_base(&mut |id, record| {
+        if let Some(now) = names.record(&record) {
+            renamed.push((id, now));
+        }
+        if laid.contains_key(&id) {
+            entities.insert(id, record.entity);
+        }
+    })?;
+    for (id, record) in renamed {
+        store.put(id, record)?;
+    }
+    store.clear_laid()?;
+    for (id, fields) in laid {
+        for (field, seq) in fields {
+            let now = entities.get(&id).map_or_else(|| field.clone(), |entity| names.name(entity, &field));
+            store.put_laid(id, &now, seq)?;
+        }
+    }
+    Ok(())
+}
 
 /// A record that an outcome makes: no operation has said yet where it stands.
 fn made(over: &LayOver) -> BaseRecord {

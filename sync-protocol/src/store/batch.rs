@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Journaled;
+use super::Names;
 use crate::id::{MutationId, RecordId, Sequence};
 use crate::wire::chunk::ChunkHash;
 use crate::wire::{
@@ -116,11 +117,16 @@ pub enum StoreOp {
         /// When.
         at_ms: i64,
     },
-    /// The device holds this model.
+    /// The device holds this model: base and outbox are called as it calls them, and what is staged under other names
+    /// goes, to be fetched again.
     Model {
         /// Its hash.
         hash: String,
+        /// What it calls otherwise than the one before.
+        names: Names,
     },
+    /// A mutation of the outbox is called as the new model calls it.
+    OutboxRename(Mutation),
 }
 
 /// What an outcome says about a base record: the mutation's own change, then the server's values over it.

@@ -12,6 +12,7 @@ mod bootstrap;
 mod journal;
 mod memory;
 mod query;
+mod renaming;
 mod replay;
 mod saved;
 mod tally;
@@ -25,6 +26,7 @@ pub use bootstrap::Bootstrap;
 pub use journal::{JOURNAL_DAYS, JOURNAL_LENGTH, Journaled};
 pub use memory::MemoryStore;
 pub use query::{Found, HeldRecord, Query, look_up};
+pub use renaming::{Names, Renaming};
 pub use replay::{View, lay, replay};
 pub use saved::{Position, Saved};
 

@@ -72,7 +72,13 @@ impl Position {
                     bootstrap.take(*hash);
                 }
             }
-            StoreOp::Model { hash } => self.model = Some(hash.clone()),
+            StoreOp::Model { hash, names } => {
+                self.model = Some(hash.clone());
+                if !names.are_the_same() {
+                    self.staged_cursor = None;
+                    self.mending = None;
+                }
+            }
             StoreOp::BeginMend { why } => {
                 self.staged_cursor = None;
                 self.mending = Some(*why);
@@ -84,6 +90,7 @@ impl Position {
             | StoreOp::Journal(_)
             | StoreOp::JournalTrim { .. }
             | StoreOp::OutboxRemove { .. }
+            | StoreOp::OutboxRename(_)
             | StoreOp::AttentionAdd(_)
             | StoreOp::AttentionRemove { .. }
             | StoreOp::LayOver(_)
@@ -111,6 +118,11 @@ impl Saved {
             StoreOp::OutboxAdd(mutation) => self.outbox.push(mutation.clone()),
             StoreOp::OutboxRemove { mutation, .. } => {
                 self.outbox.retain(|pending| pending.id != *mutation);
+            }
+            StoreOp::OutboxRename(renamed) => {
+                if let Some(known) = self.outbox.iter_mut().find(|known| known.id == renamed.id) {
+                    known.clone_from(renamed);
+                }
             }
             StoreOp::Reoffer { mutations, .. } => {
                 self.outbox.extend(mutations.iter().cloned());

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{MendReason, Mutation, Outcome};
+use super::{MendReason, Mutation, Order, Outcome};
 use crate::digest::Hash;
 use crate::id::{MutationId, Sequence};
 
@@ -67,6 +67,9 @@ pub struct ExchangeResponse {
     pub more: bool,
     /// The tenant's last sequence when the page was cut.
     pub head: Sequence,
+    /// What the device has to do: [`Order::Update`] where it is too old to be told anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Order>,
     /// The server's time, milliseconds since the Unix epoch: it annotates, it never decides.
     pub server_time_ms: i64,
     /// Of what the device holds after a page without `more`, in all held scopes: see [`crate::digest::combine`]. Absent

@@ -35,6 +35,11 @@ pub enum Order {
         /// Hash of the model.
         model: String,
     },
+    /// The device is too old to be told anything: what it pushes is decided, and it gets its outcomes.
+    Update {
+        /// The oldest version of the protocol whose devices are told.
+        protocol: u32,
+    },
     /// Its session ended or was revoked; the stream ends with this. Everything on the device stays.
     SignedOut,
     /// One that this side does not know yet; it is skipped.

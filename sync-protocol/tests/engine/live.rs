@@ -1,5 +1,7 @@
 //! What comes over the live stream.
 
+use sync_protocol::store::Names;
+
 use super::*;
 
 fn delta(from: &str, cursor: &str, head: u64, operations: &Value) -> Input {
@@ -87,7 +89,7 @@ fn a_delta_that_cannot_be_read_or_applied_is_left_to_the_exchange() {
 #[test]
 fn orders_are_obeyed_and_unknown_ones_skipped() {
     let mut host = in_step();
-    host.give(Input::ModelStored { hash: "m1".to_owned() });
+    host.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
     let order = |text: &str| {
         let event = LiveEvent::read("order", text).expect("it is readable").expect("it is known");
         Input::Live(event)

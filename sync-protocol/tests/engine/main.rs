@@ -1,12 +1,13 @@
 //! What the engine does, step by step. That it holds under faults and crashes is proven in `simulation/`.
 
 mod live;
+mod model;
 
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Phase, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore, look_up};
+use sync_protocol::store::{ApplyError, MemoryStore, Names, look_up};
 use sync_protocol::wire::{
     Delta, ExchangeRequest, ExchangeResponse, Fields, LiveEvent, MendReason, MutationKind, Operation, Outcome, Poke,
     Problem, Reason, Verdict,
@@ -100,6 +101,7 @@ fn response(outcomes: Vec<Outcome>, operations: &Value, cursor: &str, more: bool
         cursor: cursor.to_owned(),
         more,
         head: 9,
+        orders: Vec::new(),
         server_time_ms: 0,
         digest: None,
         mend: None,
@@ -355,7 +357,7 @@ fn a_new_model_is_fetched_once_and_named_when_it_is_stored() {
     host.respond(Vec::new(), &[]);
     let fetches = host.effects.iter().filter(|effect| matches!(effect, Effect::FetchModel { .. }));
     assert_eq!(fetches.count(), 1);
-    host.give(Input::ModelStored { hash: "m1".to_owned() });
+    host.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
     host.give(Input::SyncRequested);
     assert_eq!(host.take_request().expect("sent").1.model.as_deref(), Some("m1"));
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sync_protocol::engine::{Answer, CommitFailure, Effect, Engine, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, BaseRecord, Batch, MemoryStore, Store, StoreOp, look_up};
+use sync_protocol::store::{ApplyError, BaseRecord, Batch, MemoryStore, Names, Store, StoreOp, look_up};
 use sync_protocol::wire::{DigestRequest, ExchangeRequest};
 
 pub struct Device {
@@ -105,7 +105,7 @@ impl Device {
                 Done::Nothing
             }
             Some(Effect::FetchModel { hash }) => {
-                self.give(now_ms, Input::ModelStored { hash });
+                self.give(now_ms, Input::ModelStored { hash, names: Names::default() });
                 Done::Nothing
             }
             Some(Effect::Saved { ticket, .. }) => {

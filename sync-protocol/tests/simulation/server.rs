@@ -79,6 +79,7 @@ impl Server {
                 backfill: Vec::new(),
                 first_sync: false,
                 view: 0,
+                gaining: None,
             },
             Some(text) => self.open(text)?,
         };
@@ -104,6 +105,7 @@ impl Server {
             cursor: self.seal(&next),
             more,
             head: self.head,
+            orders: Vec::new(),
             server_time_ms: 0,
             digest: (!more).then(|| self.combined()),
             mend: why,

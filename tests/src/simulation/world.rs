@@ -6,7 +6,9 @@ use std::hash::Hasher as _;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use cartera_client::device::names;
 use cartera_server::record::write::Decision;
+use crm::model::Model;
 use sync_protocol::engine::{CommitFailure, Draft, Edit, Effect, Input};
 use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::store::{Batch, StoreOp, look_up};
@@ -51,6 +53,8 @@ pub struct World {
     pub(super) written: Vec<Intent>,
     /// The last copy of the server's disk.
     pub(super) backup: Option<Backup>,
+    /// The models that devices fetched, by hash.
+    models: HashMap<String, Model>,
     /// The step under way.
     now: usize,
 }
@@ -71,6 +75,7 @@ impl World {
             heads: HashMap::new(),
             written: vec![],
             backup: None,
+            models: HashMap::new(),
             now: 0,
         };
         for carrier in carriers {
@@ -327,7 +332,15 @@ impl World {
         let get = Request::builder().uri(format!("/sync/v1/model/{hash}")).header(header::AUTHORIZATION, token);
         let reply = self.office.ask(get.body(Body::empty()).expect("a request")).await;
         match reply.status {
-            StatusCode::OK => Input::ModelStored { hash },
+            StatusCode::OK => {
+                let json = String::from_utf8(reply.bytes).expect("a model is text");
+                let model = Model::from_json(&json).expect("a model");
+                let held = self.devices[at].store.saved().position.model;
+                let before = held.and_then(|held| self.models.get(&held));
+                let names = before.map(|before| names(before, &model)).unwrap_or_default();
+                self.models.insert(hash.clone(), model);
+                Input::ModelStored { hash, names }
+            }
             // Another model is in force since, or she may not sign in.
             StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Input::ModelFailed,
             status => panic!("model {hash}: {status}"),

@@ -1,0 +1,135 @@
+//! Another model while the device is away.
+
+use std::sync::Arc;
+
+use sync_protocol::store::{Names, Renaming};
+use sync_protocol::wire::Order;
+
+use super::*;
+
+/// `name` is called `title` now, and `colour` is no more.
+#[derive(Debug)]
+struct Renamed;
+
+impl Renaming for Renamed {
+    fn name(&self, _entity: &str, field: &str) -> Option<String> {
+        match field {
+            "colour" => None,
+            "name" => Some("title".to_owned()),
+            other => Some(other.to_owned()),
+        }
+    }
+
+    fn follow(&self, entity: &str, fields: &mut Fields) -> Fields {
+        let (mut kept, mut gone) = (Fields::new(), Fields::new());
+        for (field, value) in std::mem::take(fields) {
+            match self.name(entity, &field) {
+                Some(now) => kept.insert(now, value),
+                None => gone.insert(field, value),
+            };
+        }
+        *fields = kept;
+        gone
+    }
+}
+
+fn under(model: &str, outcomes: Vec<Outcome>, operations: &Value, cursor: &str) -> Answer {
+    let Answer::Response(mut response) = response(outcomes, operations, cursor, false) else {
+        unreachable!("it is a response")
+    };
+    model.clone_into(&mut response.model);
+    Answer::Response(response)
+}
+
+/// A device with the model `m1`, and Ana as its record 1.
+fn with_a_model() -> Host {
+    let mut host = in_step();
+    host.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
+    host.answer_if_asked();
+    host.give(Input::SyncRequested);
+    host.respond(Vec::new(), &[put(1, 5, "Ana")]);
+    host
+}
+
+impl Host {
+    fn answer_if_asked(&mut self) {
+        if self.effects.iter().any(|effect| matches!(effect, Effect::Send { .. })) {
+            self.respond(Vec::new(), &[]);
+        }
+    }
+
+    fn wants_model(&mut self) -> Option<String> {
+        let at = self.effects.iter().rposition(|effect| matches!(effect, Effect::FetchModel { .. }))?;
+        match self.effects.remove(at) {
+            Effect::FetchModel { hash } => Some(hash),
+            other => panic!("not a model: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_taken_in_the_words_of_a_model_that_is_not_here() {
+    let mut host = with_a_model();
+    host.edit(vec![update(1, "Eva")]);
+    let done = outcome(1, Verdict::Applied, 9, fields("title", "EVA"));
+    host.answer(under("m2", vec![done.clone()], &json!([]), "c1"));
+    assert_eq!(host.wants_model().as_deref(), Some("m2"));
+    assert_eq!(host.store.saved().outbox.len(), 1, "the outcome comes again");
+    host.give(Input::SyncRequested);
+    assert!(host.take_request().is_none(), "the model comes first");
+
+    host.give(Input::ModelStored { hash: "m2".to_owned(), names: Names::of(Arc::new(Renamed)) });
+    assert_eq!(host.store.saved().outbox[0].set, fields("title", "Eva"), "called as the new model calls it");
+    assert_eq!(host.store.view(record(1)).expect("it is seen").fields, fields("title", "Eva"));
+    let request = host.answer(under("m2", vec![done], &json!([]), "c1"));
+    assert_eq!((request.model.as_deref(), request.mutations.len()), (Some("m2"), 1));
+    assert_eq!(host.store.view(record(1)).expect("it is seen").fields, fields("title", "EVA"));
+}
+
+#[test]
+fn what_is_gone_leaves_the_base_and_stays_in_the_outbox_for_the_server_to_decide() {
+    let mut host = with_a_model();
+    host.edit(vec![Draft { set: fields("colour", "red"), ..update(1, "") }]);
+    host.answer(under("m2", Vec::new(), &json!([]), "c1"));
+    host.give(Input::ModelStored { hash: "m2".to_owned(), names: Names::of(Arc::new(Renamed)) });
+    assert_eq!(host.store.saved().outbox[0].set, fields("colour", "red"));
+}
+
+#[test]
+fn pages_that_are_staged_under_former_names_come_again_from_the_checkpoint() {
+    let mut host = with_a_model();
+    host.give(Input::SyncRequested);
+    host.answer(response(Vec::new(), &json!([put(2, 6, "Eva")]), "page-1", true));
+    host.answer(under("m2", Vec::new(), &json!([]), "page-1"));
+    host.give(Input::ModelStored { hash: "m2".to_owned(), names: Names::of(Arc::new(Renamed)) });
+    let request = host.take_request().expect("it goes on").1;
+    assert_eq!(request.cursor.as_deref(), Some("c1"), "from where all was in");
+    assert_eq!(host.store.view(record(1)).expect("it is seen").fields, fields("title", "Ana"));
+}
+
+#[test]
+fn a_model_that_cannot_be_had_is_asked_for_again_after_a_pause() {
+    let mut host = with_a_model();
+    host.give(Input::SyncRequested);
+    host.answer(under("m2", Vec::new(), &json!([]), "c1"));
+    host.give(Input::ModelFailed);
+    assert!(host.take_request().is_none(), "not at once");
+    assert!(host.wake_at().is_some());
+}
+
+#[test]
+fn a_device_that_is_too_old_takes_its_outcomes_and_nothing_else_and_starts_over_when_it_is_newer() {
+    let mut host = with_a_model();
+    host.edit(vec![update(1, "Eva")]);
+    let mut answer = under("m9", vec![outcome(1, Verdict::Applied, 9, Fields::new())], &json!([]), "c1");
+    if let Answer::Response(response) = &mut answer {
+        response.orders = vec![Order::Update { protocol: 2 }];
+        response.more = true;
+    }
+    host.answer(answer);
+    let saved = host.store.saved();
+    assert!(saved.outbox.is_empty(), "handed in");
+    assert_eq!((saved.position.cursor, saved.position.model.as_deref()), (None, Some("m1")));
+    assert_eq!(host.engine.state().problem.map(|problem| problem.code).as_deref(), Some("client-too-old"));
+    assert!(host.take_request().is_none(), "asking again changes nothing");
+}
