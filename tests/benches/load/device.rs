@@ -38,8 +38,23 @@ impl Device {
         let text = answer.body_mut().read_to_string()?;
         ensure!(answer.status() == 201, "could not enrol {name}: {text}");
         let token = serde_json::from_str::<Value>(&text)?["token"].as_str().context("no token came")?.to_owned();
-        let url = format!("{}/sync/v1/exchange", server.url);
-        Ok(Self { agent, url, token, cursor: std::sync::Mutex::default(), next_mutation: AtomicU64::new(1) })
+        Ok(Self::with_token(server, token))
+    }
+
+    /// A device that is enrolled already.
+    pub fn with_token(server: &Server, token: String) -> Self {
+        Self {
+            agent: ureq::Agent::config_builder().http_status_as_error(false).build().into(),
+            url: format!("{}/sync/v1/exchange", server.url),
+            token,
+            cursor: std::sync::Mutex::default(),
+            next_mutation: AtomicU64::new(1),
+        }
+    }
+
+    /// The cursor of the last whole pull.
+    pub fn cursor(&self) -> Option<String> {
+        self.cursor.lock().expect("no panic").clone()
     }
 
     fn exchange(&self, request: &Value) -> Result<(Value, usize)> {
@@ -75,6 +90,10 @@ impl Device {
                 .header("Accept-Encoding", "zstd")
                 .content_type("application/json")
                 .send(request.to_string())?;
+            if let Some(pause) = asked_to_wait(&answer) {
+                std::thread::sleep(pause);
+                continue;
+            }
             ensure!(answer.status() == 200, "the pull failed: {}", answer.body_mut().read_to_string()?);
             let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec()?;
             let text = zstd::decode_all(bytes.as_slice())?;
@@ -95,6 +114,26 @@ impl Device {
         let (answer, _) = self.exchange(&json!({"protocol": 1, "cursor": cursor}))?;
         ensure!(answer["operations"] == json!([]), "something new came to an idle pull");
         Ok(())
+    }
+
+    /// Changes one field of a record, alone in its exchange; the page that comes with the answer is left where it is.
+    pub fn change(&self, (record, base): &(String, u64)) -> Result<()> {
+        let id = self.next_mutation.fetch_add(1, Ordering::Relaxed);
+        let (answer, _) = self.exchange(&json!({
+            "protocol": 1, "acknowledged": id - 1, "limit_bytes": 0, "cursor": self.cursor(),
+            "mutations": [{
+                "id": id, "kind": "update", "entity": "contact", "record": record, "base": base,
+                "set": {"job_title": format!("Título {id}")}, "at_ms": 1_780_000_000_000_u64,
+            }],
+        }))?;
+        ensure!(answer["outcomes"][0]["verdict"] != "rejected", "a change was rejected: {}", answer["outcomes"]);
+        Ok(())
+    }
+
+    /// Bytes on the wire of one page with what came since the last whole pull, and how many operations it has.
+    pub fn pull_changes(&self) -> Result<(usize, usize)> {
+        let (answer, bytes) = self.exchange(&json!({"protocol": 1, "cursor": self.cursor()}))?;
+        Ok((bytes, answer["operations"].as_array().context("no operations came")?.len()))
     }
 
     /// The ids of all contacts, with their sequences.
@@ -159,6 +198,13 @@ impl Device {
         }
         Ok((counted_from.elapsed(), latencies))
     }
+}
+
+/// What a server that has too much to do asks for.
+fn asked_to_wait(answer: &ureq::http::Response<ureq::Body>) -> Option<Duration> {
+    let is_busy = matches!(answer.status().as_u16(), 429 | 503);
+    let seconds = answer.headers().get("retry-after").filter(|_| is_busy)?.to_str().ok()?;
+    Some(Duration::from_secs(seconds.parse().ok()?))
 }
 
 /// The keys after the operations, read without parsing those.

@@ -12,7 +12,11 @@
 
 mod bare;
 mod contacts;
+mod crowd;
 mod device;
+mod fleet;
+mod live;
+mod phone;
 mod report;
 mod server;
 
@@ -36,8 +40,18 @@ const BATCHES: usize = 60;
 const WARM_UP: usize = 5;
 /// Whole pulls, of which the median counts.
 const PULLS: usize = 5;
+/// Devices that hold a live connection and do nothing.
+const IDLE_DEVICES: usize = 10_000;
+/// Devices that make their first sync at the same moment, and the contacts that each gets.
+const CROWD: usize = 2_000;
+const CROWD_CONTACTS: usize = 500;
+/// Devices that fetch all contacts at the same time.
+const WHOLE_PULLS: usize = 50;
 
 fn main() -> Result<()> {
+    if let Ok(task) = std::env::var(live::IDLE_LOAD) {
+        return live::hold_idle(&task);
+    }
     let mut report = Report::new();
     let folder = TempDir::new()?;
     let csv = folder.path().join("contacts.csv");
@@ -49,7 +63,10 @@ fn main() -> Result<()> {
     let bare_scan = rate(CONTACTS, || bare.scan())?;
     let bare_update = rate(WRITERS * BATCHES * BATCH, || bare.update(WRITERS * BATCHES, BATCH))?;
 
-    let server = Server::start(&folder.path().join("data"))?;
+    let data = folder.path().join("data");
+    server::prepare(&data)?;
+    let tokens = fleet::enrol(&data, IDLE_DEVICES)?;
+    let server = Server::start(&data)?;
     report.line("cold start to first answer", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
     report.line("idle, empty", &server.memory()?);
 
@@ -59,8 +76,69 @@ fn main() -> Result<()> {
 
     pull(&server, bare_scan, &mut report)?;
     push(&server, bare_update, &mut report)?;
+    deltas(&server, &tokens, &mut report)?;
+    let pulled = crowd::whole_pulls(&server, WHOLE_PULLS)?;
+    report.line(&format!("{WHOLE_PULLS} devices pull everything at once"), &format!("{pulled:.0} rows/s together"));
+    let took = phone::first_sync(&server, &folder.path().join("phone"))?.as_secs_f64();
+    let rate = CONTACTS as f64 / took;
+    report.line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
     report.line("in the end", &server.memory()?);
+    drop(server);
+    idle(&data, &mut report)?;
+    rush(&folder.path().join("small"), &mut report)?;
     report.print()
+}
+
+/// What a change costs on the wire, and how soon connected devices know of one.
+fn deltas(server: &Server, tokens: &[String], report: &mut Report) -> Result<()> {
+    let writer = Device::enrol(server, "writer of deltas")?;
+    let reader = Device::enrol(server, "reader of deltas")?;
+    writer.pull_all()?;
+    reader.pull_all()?;
+    let records = writer.contacts()?;
+    for record in &records[..100] {
+        writer.change(record)?;
+    }
+    let (bytes, operations) = reader.pull_changes()?;
+    anyhow::ensure!(operations == 100, "{operations} operations came for 100 changes");
+    report.line("one-field change, in a page of 100 (zstd)", &format!("{} bytes", bytes / 100));
+    for devices in [500, 1_000] {
+        let (since_request, since_answer) = live::fan_out(server, &tokens[..devices], &records[200])?;
+        let figure = format!(
+            "{:.1} ms after the request, {:.1} ms after its answer",
+            since_request.as_secs_f64() * 1e3,
+            since_answer.as_secs_f64() * 1e3
+        );
+        report.line(&format!("the last of {devices} connected devices knows"), &figure);
+    }
+    Ok(())
+}
+
+/// The server after a start with all contacts, alone and with thousands of idle live connections.
+fn idle(data: &std::path::Path, report: &mut Report) -> Result<()> {
+    let server = Server::start(data)?;
+    report.line("cold start with all contacts", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
+    report.line("idle, with all contacts", &server.memory()?);
+    let load = live::IdleLoad::start(&server, IDLE_DEVICES)?;
+    report.line(&format!("{IDLE_DEVICES} idle live connections"), &server.memory()?);
+    drop(load);
+    Ok(())
+}
+
+/// A company's devices with equal rights, all new at the same moment.
+fn rush(data: &std::path::Path, report: &mut Report) -> Result<()> {
+    server::prepare(data)?;
+    let tokens = fleet::enrol(data, CROWD)?;
+    let server = Server::start(data)?;
+    let csv = data.join("contacts.csv");
+    contacts::write_csv(&csv, CROWD_CONTACTS)?;
+    server.import("contact", &csv)?;
+    let took = crowd::first_syncs(&server, &tokens)?;
+    let at = |part: usize| took[(took.len() - 1) * part / 100].as_secs_f64();
+    let figure = format!("p50 {:.2} s, p95 {:.2} s, last {:.2} s", at(50), at(95), at(100));
+    report.line(&format!("{CROWD} devices fetch {CROWD_CONTACTS} contacts at once"), &figure);
+    report.line("after them", &server.memory()?);
+    Ok(())
 }
 
 fn rate(count: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {

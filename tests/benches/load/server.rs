@@ -25,21 +25,31 @@ pub struct Server {
     data: PathBuf,
 }
 
+/// Makes a data folder with the one user.
+pub fn prepare(data: &Path) -> Result<()> {
+    let added = Command::new(binary("cartera")?)
+        .args(["user", "add", EMAIL, "--role", "admin", "--name", "Bench", "--data"])
+        .arg(data)
+        .env("CARTERA_PASSWORD", PASSWORD)
+        .envs(SMALL_HASHES)
+        .output()?;
+    ensure!(added.status.success(), "could not add the user: {}", String::from_utf8_lossy(&added.stderr));
+    Ok(())
+}
+
+/// A release binary of this workspace.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let folder = std::env::current_exe()?;
+    let folder = folder.parent().and_then(Path::parent).context("the benchmark does not lie in a target folder")?;
+    let binary = folder.join(name);
+    ensure!(binary.exists(), "{} is missing: build it with `cargo build --release --bins`", binary.display());
+    Ok(binary)
+}
+
 impl Server {
+    /// Starts on a folder that [`prepare`] made.
     pub fn start(data: &Path) -> Result<Self> {
-        let binary = std::env::current_exe()?
-            .parent()
-            .and_then(Path::parent)
-            .context("the benchmark does not lie in a target folder")?
-            .join("cartera");
-        ensure!(binary.exists(), "{} is missing: build it with `cargo build --release --bins`", binary.display());
-        let added = Command::new(&binary)
-            .args(["user", "add", EMAIL, "--role", "admin", "--name", "Bench", "--data"])
-            .arg(data)
-            .env("CARTERA_PASSWORD", PASSWORD)
-            .envs(SMALL_HASHES)
-            .output()?;
-        ensure!(added.status.success(), "could not add the user: {}", String::from_utf8_lossy(&added.stderr));
+        let binary = binary("cartera")?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let url = format!("http://127.0.0.1:{port}");
         let start = Instant::now();
@@ -62,6 +72,11 @@ impl Server {
         }
         server.started_in = start.elapsed();
         Ok(server)
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
     }
 
     /// Imports a file with the real command.
