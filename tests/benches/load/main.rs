@@ -19,7 +19,9 @@ mod live;
 mod phone;
 mod report;
 mod server;
+mod snapshot;
 
+use std::path::Path;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,7 @@ use tempfile::TempDir;
 use crate::device::Device;
 use crate::report::Report;
 use crate::server::Server;
+use crate::snapshot::Fetcher;
 
 /// Contacts in every measurement.
 const CONTACTS: usize = 50_000;
@@ -52,7 +55,7 @@ fn main() -> Result<()> {
     if let Ok(task) = std::env::var(live::IDLE_LOAD) {
         return live::hold_idle(&task);
     }
-    let mut report = Report::new();
+    let report = Report;
     let folder = TempDir::new()?;
     let csv = folder.path().join("contacts.csv");
     contacts::write_csv(&csv, CONTACTS)?;
@@ -74,9 +77,10 @@ fn main() -> Result<()> {
     report.ratio("import of a CSV file", "rows/s", import, bare_insert);
     report.line("after the import", &server.memory()?);
 
-    pull(&server, bare_scan, &mut report)?;
-    push(&server, bare_update, &mut report)?;
-    deltas(&server, &tokens, &mut report)?;
+    fetch(&server, &tokens[0], bare_scan, folder.path(), &report)?;
+    pull(&server, bare_scan, &report)?;
+    push(&server, bare_update, &report)?;
+    deltas(&server, &tokens, &report)?;
     let pulled = crowd::whole_pulls(&server, WHOLE_PULLS)?;
     report.line(&format!("{WHOLE_PULLS} devices pull everything at once"), &format!("{pulled:.0} rows/s together"));
     let took = phone::first_sync(&server, &folder.path().join("phone"))?.as_secs_f64();
@@ -84,13 +88,13 @@ fn main() -> Result<()> {
     report.line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
     report.line("in the end", &server.memory()?);
     drop(server);
-    idle(&data, &mut report)?;
-    rush(&folder.path().join("small"), &mut report)?;
-    report.print()
+    idle(&data, &report)?;
+    rush(&folder.path().join("small"), &report)?;
+    Ok(())
 }
 
 /// What a change costs on the wire, and how soon connected devices know of one.
-fn deltas(server: &Server, tokens: &[String], report: &mut Report) -> Result<()> {
+fn deltas(server: &Server, tokens: &[String], report: &Report) -> Result<()> {
     let writer = Device::enrol(server, "writer of deltas")?;
     let reader = Device::enrol(server, "reader of deltas")?;
     writer.pull_all()?;
@@ -115,7 +119,7 @@ fn deltas(server: &Server, tokens: &[String], report: &mut Report) -> Result<()>
 }
 
 /// The server after a start with all contacts, alone and with thousands of idle live connections.
-fn idle(data: &std::path::Path, report: &mut Report) -> Result<()> {
+fn idle(data: &Path, report: &Report) -> Result<()> {
     let server = Server::start(data)?;
     report.line("cold start with all contacts", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
     report.line("idle, with all contacts", &server.memory()?);
@@ -126,7 +130,7 @@ fn idle(data: &std::path::Path, report: &mut Report) -> Result<()> {
 }
 
 /// A company's devices with equal rights, all new at the same moment.
-fn rush(data: &std::path::Path, report: &mut Report) -> Result<()> {
+fn rush(data: &Path, report: &Report) -> Result<()> {
     server::prepare(data)?;
     let tokens = fleet::enrol(data, CROWD)?;
     let server = Server::start(data)?;
@@ -147,8 +151,26 @@ fn rate(count: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
+/// First syncs by chunks: nobody asked for any before, then they lie there; the client reads them and keeps nothing.
+fn fetch(server: &Server, token: &str, bare: f64, folder: &Path, report: &Report) -> Result<()> {
+    let fetcher = Fetcher::new(server, token);
+    let cold = fetcher.fetch()?;
+    anyhow::ensure!(cold.rows as usize >= CONTACTS, "only {} rows came, of {CONTACTS}", cold.rows);
+    report.ratio("chunks: first sync, cold", "rows/s", cold.rows as f64 / cold.took.as_secs_f64(), bare);
+    let (bytes, rows) = cold.contacts;
+    report.line("chunks: on the wire (zstd)", &format!("{:.0} bytes/contact", bytes as f64 / rows as f64));
+    let warm = fetcher.fetch()?;
+    report.ratio("chunks: first sync, warm", "rows/s", warm.rows as f64 / warm.took.as_secs_f64(), bare);
+    let files = folder.join("files");
+    std::fs::create_dir(&files)?;
+    let (own, theirs) = (fetcher.warm(&warm)?, snapshot::from_files(&warm, &files)?);
+    let (own, theirs, ratio) = (own / 1e6, theirs / 1e6, own / theirs);
+    report.line("chunks: warm", &format!("{own:.0} MB/s, static file server {theirs:.0} MB/s, ratio {ratio:.2}"));
+    Ok(())
+}
+
 /// First syncs of a device that may see everything: the answers are read to their end, not applied.
-fn pull(server: &Server, bare: f64, report: &mut Report) -> Result<()> {
+fn pull(server: &Server, bare: f64, report: &Report) -> Result<()> {
     let device = Device::enrol(server, "puller")?;
     let mut rates = Vec::new();
     let mut bytes_per_row = 0.0;
@@ -170,7 +192,7 @@ fn pull(server: &Server, bare: f64, report: &mut Report) -> Result<()> {
 }
 
 /// Devices that change contacts at once, each batch durable before the next.
-fn push(server: &Server, bare: f64, report: &mut Report) -> Result<()> {
+fn push(server: &Server, bare: f64, report: &Report) -> Result<()> {
     let records = Device::enrol(server, "reader")?.contacts()?;
     let devices: Vec<Device> =
         (0..WRITERS).map(|n| Device::enrol(server, &format!("writer {n}"))).collect::<Result<_>>()?;
