@@ -75,6 +75,9 @@ fn a_damaged_record_is_mended_by_itself() {
     assert!(count(&report, "received") <= 2, "only what was damaged came: {report}, and {first} at first");
     let quiet = sync(&device);
     assert_eq!((count(&quiet, "comparisons"), count(&quiet, "received")), (0, 0), "{quiet}");
+    let listed = server.cartera(&["device", "list"]).ok();
+    let mended = &listed["devices"][0]["mended"];
+    assert_eq!(mended["times"], 1, "the administrator sees it: {listed}");
 }
 
 /// What a restore is about: two phones that wrote after the backup was made.

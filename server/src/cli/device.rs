@@ -37,8 +37,8 @@ async fn list(api: &LocalApi) -> Result<Answer, Failure> {
     let listed: Value = api.get("/api/v1/devices").await?;
     let devices = listed["devices"].as_array().map_or(&[][..], Vec::as_slice);
     let mut lines = vec![format!(
-        "{:<24} {:<36} {:<7} {:<5} {:>8} {:>10} {:>10} PROBLEM",
-        "NAME", "DEVICE", "ACTIVE", "WAKES", "WAITING", "OLDEST", "LAG"
+        "{:<24} {:<36} {:<7} {:<5} {:>8} {:>10} {:>10} {:>6} PROBLEM",
+        "NAME", "DEVICE", "ACTIVE", "WAKES", "WAITING", "OLDEST", "LAG", "MENDED"
     )];
     lines.extend(devices.iter().map(line));
     Ok(Answer::new(&listed, lines.join("\n")))
@@ -50,13 +50,14 @@ fn line(device: &Value) -> String {
     let active = if device["active"] == true { "yes" } else { "no" };
     let wakes = if device["wake"].is_object() { "yes" } else { "no" };
     let waiting = report["waiting"].as_u64().map_or_else(|| "-".to_owned(), |waiting| waiting.to_string());
+    let mended = device["mended"]["times"].as_u64().unwrap_or(0);
     let problem = match (report["problem"].as_str(), report["attention"].as_u64()) {
         (Some(code), _) => code.to_owned(),
         (None, Some(attention)) if attention > 0 => format!("{attention} need attention"),
         _ => "-".to_owned(),
     };
     format!(
-        "{:<24} {:<36} {active:<7} {wakes:<5} {waiting:>8} {:>10} {:>10} {problem}",
+        "{:<24} {:<36} {active:<7} {wakes:<5} {waiting:>8} {:>10} {:>10} {mended:>6} {problem}",
         text(&device["name"]),
         text(&device["id"]),
         age(&report["oldest_ms"]),

@@ -35,6 +35,9 @@ pub struct ListedDevice {
     /// It can be woken while it is not connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     wake: Option<ListedWake>,
+    /// It had to compare what it holds with the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mended: Option<Mended>,
     /// How it stands, as it last said.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<LastReport>,
@@ -47,6 +50,16 @@ pub struct ListedWake {
     /// When its push service last took a wake-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     woken_at_ms: Option<i64>,
+}
+
+/// Comparisons of a device with the server that were not the weekly one.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Mended {
+    /// How many; those that follow within a minute count once.
+    times: i64,
+    /// Of the last: `digest`, `base-missing`, `epoch` (the server was restored) or `horizon` (it was away for long).
+    why: String,
+    last_at_ms: i64,
 }
 
 /// What a device last said of itself; times are ages at that moment.
@@ -73,11 +86,15 @@ struct Row {
     body: Option<SqlJson<Report>>,
     subscribed_ms: Option<i64>,
     woken_ms: Option<i64>,
+    times: Option<i64>,
+    why: Option<String>,
+    mended_ms: Option<i64>,
 }
 
 impl From<Row> for ListedDevice {
     fn from(row: Row) -> Self {
         let wake = row.subscribed_ms.map(|at_ms| ListedWake { subscribed_at_ms: at_ms, woken_at_ms: row.woken_ms });
+        let mended = row.times.zip(row.why).zip(row.mended_ms);
         let report = row.received_ms.zip(row.body);
         Self {
             id: DeviceId(row.id),
@@ -88,6 +105,7 @@ impl From<Row> for ListedDevice {
             seen_at_ms: row.seen_ms,
             active: row.active,
             wake,
+            mended: mended.map(|((times, why), last_at_ms)| Mended { times, why, last_at_ms }),
             report: report.map(|(received_at_ms, said)| LastReport { received_at_ms, said: said.0 }),
         }
     }

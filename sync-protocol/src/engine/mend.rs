@@ -29,6 +29,8 @@ pub(super) struct Mending {
     in_a_row: u32,
     /// The server gave outcomes without news: nothing but a search says what the base is.
     is_ordered: bool,
+    /// Whether the last comparison of digests found no difference.
+    was_same: Option<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +53,11 @@ impl Mending {
     /// The device asks for the digest even if nothing is new.
     pub(super) fn wants_digest(&self) -> bool {
         !self.has_counted
+    }
+
+    /// What the last comparison of digests said, for the device's report.
+    pub(super) fn said(&self) -> Option<String> {
+        self.was_same.map(|was_same| if was_same { "same" } else { "differs" }.to_owned())
     }
 
     /// Whether the engine is busy with the store, so that nothing may be sent.
@@ -149,7 +156,9 @@ impl Engine {
         match (std::mem::take(&mut self.mending.stage), found) {
             (Stage::Comparing { look, expected }, Some(Found::Digests(digests))) if look == number => {
                 self.mending.has_counted = true;
-                if combine(digests) == expected {
+                let is_same = combine(digests) == expected;
+                self.mending.was_same = Some(is_same);
+                if is_same {
                     self.mending.in_a_row = 0;
                     if self.is_deep_due(now_ms) {
                         self.work.push_back(Work::Mend(MendReason::Deep));

@@ -40,6 +40,7 @@ impl Engine {
             oldest_ms: self.saved.outbox.first().map(|oldest| age(oldest.at_ms)),
             attention: self.saved.attention.len() as u64,
             problem: self.problem.as_ref().map(|problem| problem.code.clone()),
+            digest: self.mending.said(),
             ..Report::default()
         };
         if !self.reporting.is_due(now_ms, &report) {

@@ -75,7 +75,7 @@ pub struct Report {
     /// Code of the problem that keeps it from exchanging.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What its last digest said.
+    /// What its last comparison of digests found: `same` or `differs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Size of its data.
