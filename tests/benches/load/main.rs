@@ -29,7 +29,6 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::device::Device;
-use crate::report::Report;
 use crate::server::Server;
 use crate::snapshot::Fetcher;
 
@@ -55,7 +54,6 @@ fn main() -> Result<()> {
     if let Ok(task) = std::env::var(live::IDLE_LOAD) {
         return live::hold_idle(&task);
     }
-    let report = Report;
     let folder = TempDir::new()?;
     let csv = folder.path().join("contacts.csv");
     contacts::write_csv(&csv, CONTACTS)?;
@@ -70,31 +68,31 @@ fn main() -> Result<()> {
     server::prepare(&data)?;
     let tokens = fleet::enrol(&data, IDLE_DEVICES)?;
     let server = Server::start(&data)?;
-    report.line("cold start to first answer", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
-    report.line("idle, empty", &server.memory()?);
+    report::line("cold start to first answer", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
+    report::line("idle, empty", &server.memory()?);
 
     let import = rate(CONTACTS, || server.import("contact", &csv))?;
-    report.ratio("import of a CSV file", "rows/s", import, bare_insert);
-    report.line("after the import", &server.memory()?);
+    report::ratio("import of a CSV file", "rows/s", import, bare_insert);
+    report::line("after the import", &server.memory()?);
 
-    fetch(&server, &tokens[0], bare_scan, folder.path(), &report)?;
-    pull(&server, bare_scan, &report)?;
-    push(&server, bare_update, &report)?;
-    deltas(&server, &tokens, &report)?;
+    fetch(&server, &tokens[0], bare_scan, folder.path())?;
+    pull(&server, bare_scan)?;
+    push(&server, bare_update)?;
+    deltas(&server, &tokens)?;
     let pulled = crowd::whole_pulls(&server, WHOLE_PULLS)?;
-    report.line(&format!("{WHOLE_PULLS} devices pull everything at once"), &format!("{pulled:.0} rows/s together"));
+    report::line(&format!("{WHOLE_PULLS} devices pull everything at once"), &format!("{pulled:.0} rows/s together"));
     let took = phone::first_sync(&server, &folder.path().join("phone"))?.as_secs_f64();
     let rate = CONTACTS as f64 / took;
-    report.line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
-    report.line("in the end", &server.memory()?);
+    report::line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
+    report::line("in the end", &server.memory()?);
     drop(server);
-    idle(&data, &report)?;
-    rush(&folder.path().join("small"), &report)?;
+    idle(&data)?;
+    rush(&folder.path().join("small"))?;
     Ok(())
 }
 
 /// What a change costs on the wire, and how soon connected devices know of one.
-fn deltas(server: &Server, tokens: &[String], report: &Report) -> Result<()> {
+fn deltas(server: &Server, tokens: &[String]) -> Result<()> {
     let writer = Device::enrol(server, "writer of deltas")?;
     let reader = Device::enrol(server, "reader of deltas")?;
     writer.pull_all()?;
@@ -105,7 +103,7 @@ fn deltas(server: &Server, tokens: &[String], report: &Report) -> Result<()> {
     }
     let (bytes, operations) = reader.pull_changes()?;
     anyhow::ensure!(operations == 100, "{operations} operations came for 100 changes");
-    report.line("one-field change, in a page of 100 (zstd)", &format!("{} bytes", bytes / 100));
+    report::line("one-field change, in a page of 100 (zstd)", &format!("{} bytes", bytes / 100));
     for devices in [500, 1_000] {
         let (since_request, since_answer) = live::fan_out(server, &tokens[..devices], &records[200])?;
         let figure = format!(
@@ -113,24 +111,24 @@ fn deltas(server: &Server, tokens: &[String], report: &Report) -> Result<()> {
             since_request.as_secs_f64() * 1e3,
             since_answer.as_secs_f64() * 1e3
         );
-        report.line(&format!("the last of {devices} connected devices knows"), &figure);
+        report::line(&format!("the last of {devices} connected devices knows"), &figure);
     }
     Ok(())
 }
 
 /// The server after a start with all contacts, alone and with thousands of idle live connections.
-fn idle(data: &Path, report: &Report) -> Result<()> {
+fn idle(data: &Path) -> Result<()> {
     let server = Server::start(data)?;
-    report.line("cold start with all contacts", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
-    report.line("idle, with all contacts", &server.memory()?);
+    report::line("cold start with all contacts", &format!("{:.0} ms", server.started_in.as_secs_f64() * 1e3));
+    report::line("idle, with all contacts", &server.memory()?);
     let load = live::IdleLoad::start(&server, IDLE_DEVICES)?;
-    report.line(&format!("{IDLE_DEVICES} idle live connections"), &server.memory()?);
+    report::line(&format!("{IDLE_DEVICES} idle live connections"), &server.memory()?);
     drop(load);
     Ok(())
 }
 
 /// A company's devices with equal rights, all new at the same moment.
-fn rush(data: &Path, report: &Report) -> Result<()> {
+fn rush(data: &Path) -> Result<()> {
     server::prepare(data)?;
     let tokens = fleet::enrol(data, CROWD)?;
     let server = Server::start(data)?;
@@ -140,8 +138,8 @@ fn rush(data: &Path, report: &Report) -> Result<()> {
     let took = crowd::first_syncs(&server, &tokens)?;
     let at = |part: usize| took[(took.len() - 1) * part / 100].as_secs_f64();
     let figure = format!("p50 {:.2} s, p95 {:.2} s, last {:.2} s", at(50), at(95), at(100));
-    report.line(&format!("{CROWD} devices fetch {CROWD_CONTACTS} contacts at once"), &figure);
-    report.line("after them", &server.memory()?);
+    report::line(&format!("{CROWD} devices fetch {CROWD_CONTACTS} contacts at once"), &figure);
+    report::line("after them", &server.memory()?);
     Ok(())
 }
 
@@ -152,25 +150,25 @@ fn rate(count: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// First syncs by chunks: nobody asked for any before, then they lie there; the client reads them and keeps nothing.
-fn fetch(server: &Server, token: &str, bare: f64, folder: &Path, report: &Report) -> Result<()> {
+fn fetch(server: &Server, token: &str, bare: f64, folder: &Path) -> Result<()> {
     let fetcher = Fetcher::new(server, token);
     let cold = fetcher.fetch()?;
     anyhow::ensure!(cold.rows as usize >= CONTACTS, "only {} rows came, of {CONTACTS}", cold.rows);
-    report.ratio("chunks: first sync, cold", "rows/s", cold.rows as f64 / cold.took.as_secs_f64(), bare);
+    report::ratio("chunks: first sync, cold", "rows/s", cold.rows as f64 / cold.took.as_secs_f64(), bare);
     let (bytes, rows) = cold.contacts;
-    report.line("chunks: on the wire (zstd)", &format!("{:.0} bytes/contact", bytes as f64 / rows as f64));
+    report::line("chunks: on the wire (zstd)", &format!("{:.0} bytes/contact", bytes as f64 / rows as f64));
     let warm = fetcher.fetch()?;
-    report.ratio("chunks: first sync, warm", "rows/s", warm.rows as f64 / warm.took.as_secs_f64(), bare);
+    report::ratio("chunks: first sync, warm", "rows/s", warm.rows as f64 / warm.took.as_secs_f64(), bare);
     let files = folder.join("files");
     std::fs::create_dir(&files)?;
     let (own, theirs) = (fetcher.warm(&warm)?, snapshot::from_files(&warm, &files)?);
     let (own, theirs, ratio) = (own / 1e6, theirs / 1e6, own / theirs);
-    report.line("chunks: warm", &format!("{own:.0} MB/s, static file server {theirs:.0} MB/s, ratio {ratio:.2}"));
+    report::line("chunks: warm", &format!("{own:.0} MB/s, static file server {theirs:.0} MB/s, ratio {ratio:.2}"));
     Ok(())
 }
 
 /// First syncs of a device that may see everything: the answers are read to their end, not applied.
-fn pull(server: &Server, bare: f64, report: &Report) -> Result<()> {
+fn pull(server: &Server, bare: f64) -> Result<()> {
     let device = Device::enrol(server, "puller")?;
     let mut rates = Vec::new();
     let mut bytes_per_row = 0.0;
@@ -182,17 +180,17 @@ fn pull(server: &Server, bare: f64, report: &Report) -> Result<()> {
         anyhow::ensure!(pulled.rows >= CONTACTS, "only {} rows came, of {CONTACTS}", pulled.rows);
     }
     rates.sort_by(f64::total_cmp);
-    report.ratio("exchange: first sync", "rows/s", rates[PULLS / 2], bare);
-    report.line("exchange: first sync, on the wire (zstd)", &format!("{bytes_per_row:.0} bytes/row"));
-    report.line("after the pulls", &server.memory()?);
+    report::ratio("exchange: first sync", "rows/s", rates[PULLS / 2], bare);
+    report::line("exchange: first sync, on the wire (zstd)", &format!("{bytes_per_row:.0} bytes/row"));
+    report::line("after the pulls", &server.memory()?);
 
     let idle = rate(2_000, || (0..2_000).try_for_each(|_| device.pull_nothing()))?;
-    report.line("idle pull, one device after another's answer", &format!("{idle:.0}/s"));
+    report::line("idle pull, one device after another's answer", &format!("{idle:.0}/s"));
     Ok(())
 }
 
 /// Devices that change contacts at once, each batch durable before the next.
-fn push(server: &Server, bare: f64, report: &Report) -> Result<()> {
+fn push(server: &Server, bare: f64) -> Result<()> {
     let records = Device::enrol(server, "reader")?.contacts()?;
     let devices: Vec<Device> =
         (0..WRITERS).map(|n| Device::enrol(server, &format!("writer {n}"))).collect::<Result<_>>()?;
@@ -214,7 +212,7 @@ fn push(server: &Server, bare: f64, report: &Report) -> Result<()> {
     let mut latencies: Vec<Duration> = results.into_iter().flat_map(|(_, latencies)| latencies).collect();
     latencies.sort_unstable();
     let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
-    report.ratio("durable mutations, 16 writers × 50", "mutations/s", counted as f64 / longest.as_secs_f64(), bare);
-    report.line("  of a batch", &format!("p50 {:.0} ms, p99 {:.0} ms", at(0.5), at(0.99)));
+    report::ratio("durable mutations, 16 writers × 50", "mutations/s", counted as f64 / longest.as_secs_f64(), bare);
+    report::line("  of a batch", &format!("p50 {:.0} ms, p99 {:.0} ms", at(0.5), at(0.99)));
     Ok(())
 }
