@@ -126,7 +126,7 @@ impl Device {
                 "set": {"job_title": format!("Título {id}")}, "at_ms": 1_780_000_000_000_u64,
             }],
         }))?;
-        ensure!(answer["outcomes"][0]["verdict"] != "rejected", "a change was rejected: {}", answer["outcomes"]);
+        ensure!(answer["outcomes"][0]["verdict"] == "applied", "a change was not made: {}", answer["outcomes"]);
         Ok(())
     }
 

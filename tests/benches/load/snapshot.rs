@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use serde_json::{Value, json};
 use tower_http::services::ServeDir;
 
@@ -87,6 +88,7 @@ pub fn from_files(snapshot: &Snapshot, folder: &Path) -> Result<f64> {
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let url = format!("http://{}", listener.local_addr()?);
     let files = Router::new().fallback_service(ServeDir::new(folder));
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket takes its options"));
     let serving = runtime.spawn(async move { axum::serve(listener, files).await });
     let agent = agent();
     let speed = speed(snapshot, |at| whole(agent.get(format!("{url}/{at}")).call()?));
