@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sync_protocol::wire::Problem;
-use ureq::http::{HeaderMap, Method, Request};
+use ureq::http::{HeaderMap, Method, Request, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, AsSendBody};
+use ureq::{Agent, AsSendBody, Body};
 
 use crate::check::{Unmet, broken};
 use crate::target::{Target, TargetError};
@@ -71,22 +71,40 @@ impl Client {
         answered.or_else(|reason| broken(format!("{url} gave no answer: {reason}")))
     }
 
+    /// Sends a `GET` whose answer is read as it comes, for at most that long.
+    pub fn open(
+        &self,
+        path: &str,
+        accept: &str,
+        headers: &[(&str, &str)],
+        most: Duration,
+    ) -> Result<Response<Body>, String> {
+        let mut request = self.agent.get(format!("{}{path}", self.base)).header("accept", accept);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.config().timeout_recv_body(Some(most)).build().call().map_err(|error| error.to_string())
+    }
+
     fn run(&self, request: Result<Request<impl AsSendBody>, ureq::http::Error>) -> Result<Answer, String> {
         let request = request.map_err(|error| error.to_string())?;
         let (head, body) = self.agent.run(request).map_err(|error| error.to_string())?.into_parts();
-        let text = |name: &str| header(&head.headers, name);
-        let media_type = text("content-type").unwrap_or_default();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let mut bytes = Vec::new();
         body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         Ok(Answer {
             status: head.status.as_u16(),
-            media_type,
-            encoding: text("content-encoding"),
+            media_type: media_type(&head.headers),
+            encoding: header(&head.headers, "content-encoding"),
             bytes,
             headers: head.headers,
         })
     }
+}
+
+/// `Content-Type`, without its parameters.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let whole = header(headers, "content-type").unwrap_or_default();
+    whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

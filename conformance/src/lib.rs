@@ -7,15 +7,18 @@
 //! | module | is |
 //! |---|---|
 //! | `target` | the server, and who signs in |
-//! | `http` | requests down to their headers |
+//! | `http`, `events` | requests down to their headers, streams of events |
 //! | `subject` | which records the suite can make, told from the model that the server serves |
 //! | `phone` | a device that sends exactly what a check says |
 //! | `engine_phone` | a device that does what the reference engine does |
+//! | `compare` | the search for what differs between a device and the server |
 //! | `world` | all that one run makes, and takes away again |
 //! | `check`, `report` | what was looked at and what was seen |
 
 mod check;
+mod compare;
 mod engine_phone;
+mod events;
 mod http;
 mod machine;
 mod phone;

@@ -9,6 +9,7 @@ use sync_protocol::wire::{Fields, Mutation, MutationKind, Operation, Outcome};
 use ureq::http::Method;
 
 use crate::check::{Unmet, broken, ensure};
+use crate::events::{Event, Heard};
 use crate::http::{Answer, Client};
 use crate::machine;
 
@@ -68,13 +69,36 @@ impl Phone {
 
     /// Sends bytes to the exchange, with these headers besides the usual ones.
     pub fn send(&self, body: &[u8], headers: &[(&str, &str)]) -> Result<Answer, Unmet> {
+        self.ask(Method::POST, EXCHANGE, headers, body)
+    }
+
+    /// Any request with its session; what it sends is JSON unless the headers say otherwise.
+    pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Unmet> {
         let bearer = format!("Bearer {}", self.token);
         let mut all = vec![("authorization", bearer.as_str())];
-        if headers.iter().all(|(name, _)| *name != "content-type") {
+        if !body.is_empty() && headers.iter().all(|(name, _)| *name != "content-type") {
             all.push(("content-type", "application/json"));
         }
         all.extend(headers);
-        self.client.send(Method::POST, EXCHANGE, &all, body)
+        self.client.send(method, path, &all, body)
+    }
+
+    /// Opens a stream of events with its session: [`Client::listen`].
+    pub fn listen(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        opened: impl FnOnce() -> Result<(), Unmet>,
+        is_enough: impl Fn(&Event) -> bool,
+    ) -> Result<Heard, Unmet> {
+        let bearer = format!("Bearer {}", self.token);
+        let headers: Vec<(&str, &str)> = [("authorization", &bearer[..])].iter().chain(headers).copied().collect();
+        self.client.listen(path, &headers, opened, is_enough)
+    }
+
+    /// Posts JSON to any path.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Answer, Unmet> {
+        self.ask(Method::POST, path, &[], body.to_string().as_bytes())
     }
 
     /// Sends JSON to the exchange.
@@ -146,7 +170,7 @@ impl Phone {
     }
 
     /// Follows operations as the specification says.
-    fn take(&mut self, operations: &[Operation]) -> Result<(), Unmet> {
+    pub fn take(&mut self, operations: &[Operation]) -> Result<(), Unmet> {
         for operation in operations {
             match operation {
                 Operation::Put { id, seq, scopes, partial, set, .. } => {

@@ -5,7 +5,7 @@ use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::wire::{MutationKind, Operation, Outcome, Verdict};
 use ureq::http::Method;
 
-use crate::check::{Unmet, broken};
+use crate::check::{Unmet, broken, ensure};
 use crate::http::{Answer, Client};
 use crate::machine;
 use crate::phone::Phone;
@@ -154,6 +154,16 @@ impl World {
         Phone::new(self.client.clone(), enrolled.token)
     }
 
+    /// Signs a device out.
+    pub fn sign_out(&mut self, phone: &Phone) -> Result<(), Unmet> {
+        let Some(at) = self.devices.iter().position(|(_, token)| *token == phone.token) else {
+            return broken("the device was not enrolled here");
+        };
+        let (device, _) = self.devices.remove(at);
+        let answer = phone.ask(Method::DELETE, &format!("/api/v1/devices/{device}"), &[], b"")?;
+        ensure(answer.is_ok(), || format!("a device that signs out was answered with {}", answer.shown()))
+    }
+
     /// The token of a session that belongs to no device.
     pub fn session(&mut self) -> Result<String, Unmet> {
         let body = json!({"email": self.user.email, "password": self.user.password}).to_string();
@@ -173,6 +183,11 @@ impl World {
         let id = machine::new_record_id();
         self.made.insert(id, entity.to_owned());
         id
+    }
+
+    /// The records of an entity that were made, and are perhaps still there.
+    pub fn made_of(&self, entity: &str) -> Vec<RecordId> {
+        self.made.iter().filter(|(_, made)| *made == entity).map(|(id, _)| *id).collect()
     }
 
     /// Makes a record of the first subject with these fields besides its title; returns it with its sequence.

@@ -3,12 +3,16 @@
 mod blobs;
 mod convergence;
 mod cursor;
+mod digests;
 mod exchange;
+mod hello;
+mod live;
 mod merge;
 mod mutations;
 mod operations;
 mod outcomes;
 mod problems;
+mod snapshot;
 mod transport;
 
 use crate::check::Section;
@@ -18,11 +22,15 @@ pub const ALL: &[&Section] = &[
     &transport::SECTION,
     &exchange::SECTION,
     &cursor::SECTION,
+    &snapshot::SECTION,
     &operations::SECTION,
     &mutations::SECTION,
     &outcomes::SECTION,
     &merge::SECTION,
+    &live::SECTION,
+    &hello::SECTION,
     &blobs::SECTION,
+    &digests::SECTION,
     &problems::SECTION,
     &convergence::SECTION,
 ];
