@@ -144,7 +144,8 @@ fn an_exchange_out_of_step_or_of_somebody_else_is_refused() {
         request[key] = value;
         Message::json(request.to_string())
     };
-    for version in [0, 2, 999] {
+    // One that is too old may still hand in its work.
+    for version in [2, 999] {
         let problem =
             scene.refuses("protocol", &wrong(&scene, "protocol", json!(version)), 400, "unsupported-protocol");
         assert_eq!(problem.extra["supported"], json!([1]));
