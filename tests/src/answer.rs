@@ -44,10 +44,12 @@ impl Answer {
     }
 }
 
-/// Every status is an answer here, and none takes for ever.
+/// Every status is an answer here, and none takes for ever. No connection is used again: a server that refuses a request
+/// before it has read all of it may close its connection, at any moment of the next one.
 pub(crate) fn agent() -> Agent {
     let deadline = std::time::Duration::from_secs(30);
-    Agent::config_builder().http_status_as_error(false).timeout_global(Some(deadline)).build().into()
+    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(deadline));
+    config.max_idle_connections(0).build().into()
 }
 
 /// Reads an answer to its end; an error is what the network did to it.
