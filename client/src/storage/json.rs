@@ -14,3 +14,15 @@ pub fn write(value: &impl Serialize) -> String {
 pub fn read<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> Result<T, StorageError> {
     serde_json::from_str(text).map_err(|error| StorageError::Unreadable { what: what(), reason: error.to_string() })
 }
+
+/// Appends a member's name to an object in the making.
+pub fn push_name(object: &mut String, name: &str) {
+    // As every name in a model of ours is: nothing to escape.
+    if name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+        object.push('"');
+        object.push_str(name);
+        object.push('"');
+    } else {
+        object.push_str(&write(&name));
+    }
+}

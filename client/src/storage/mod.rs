@@ -10,6 +10,7 @@ mod identity;
 mod json;
 mod plan;
 mod read;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;
@@ -125,7 +126,7 @@ impl DeviceStore {
     /// # Errors
     /// When the storage fails.
     pub fn look_up(&self, query: &Query) -> Result<Found, StorageError> {
-        look_up(&Writing { connection: &self.connection, plan: &self.plan, codes: BTreeMap::new() }, query)
+        look_up(&Writing::new(&self.connection, &self.plan), query)
     }
 
     /// Carries out a batch wholly or not at all; `model` goes with a batch that says that the device holds it.
@@ -146,7 +147,7 @@ impl DeviceStore {
                 write::reindex(&transaction, plan)?;
             }
         }
-        apply(&mut Writing { connection: &transaction, plan, codes: BTreeMap::new() }, batch)?;
+        apply(&mut Writing::new(&transaction, plan), batch)?;
         transaction.commit().attempting("commit")?;
         if let Some(model) = model {
             self.plan = model.plan.clone();

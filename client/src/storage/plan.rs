@@ -1,16 +1,17 @@
 //! Which words of a record the device finds it by.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crm::Fields;
 use crm::model::{Entity, FieldKind, Model};
 use crm::rules::fold;
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sync_protocol::wire::chunk::{ChunkError, ChunkRow};
 
-/// From this many digits on, the last ones of a phone number are a word of their own: people leave the prefix away.
-const NATIONAL_DIGITS: usize = 9;
+use super::words::{Words, WordsOf};
 
 /// For each entity, the field that names a record and those that it is found by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +47,10 @@ impl IndexPlan {
     /// What the index is to know of a record; nothing of one whose entity the plan does not know.
     #[must_use]
     pub fn index(&self, entity: &str, fields: &Fields) -> Indexed {
-        self.entities.get(entity).map(|plan| plan.index(fields)).unwrap_or_default()
+        let Some(plan) = self.entities.get(entity) else {
+            return Indexed::default();
+        };
+        plan.index(|name| fields.get(name).map(Field::Read)).expect("what was read once is read again")
     }
 
     /// The same of a chunk's row, of which only the fields are read that the index is about.
@@ -57,30 +61,49 @@ impl IndexPlan {
         let Some(plan) = self.entities.get(entity) else {
             return Ok(Indexed::default());
         };
-        let mut fields = Fields::new();
-        for name in plan.titles.iter().chain(&plan.words).chain(&plan.phones) {
-            if let Some(value) = row.field(name)?.filter(|_| !fields.contains_key(name)) {
-                fields.insert(name.clone(), value);
-            }
+        plan.index(|name| row.json(name).map(Field::Json))
+            .map_err(|error| ChunkError::Malformed { reason: format!("a field of record {}: {error}", row.id) })
+    }
+}
+
+/// What a record has in a field.
+#[derive(Clone, Copy)]
+enum Field<'a> {
+    Read(&'a Value),
+    /// As it came.
+    Json(&'a str),
+}
+
+impl<'a> Field<'a> {
+    fn push_words(self, words: Words<'_>) -> Result<(), serde_json::Error> {
+        match self {
+            Self::Read(value) => words.deserialize(value),
+            Self::Json(json) => words.deserialize(&mut serde_json::Deserializer::from_str(json)),
         }
-        Ok(plan.index(&fields))
+    }
+
+    /// None where it is no text.
+    fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Read(value) => value.as_str().map(Cow::Borrowed),
+            Self::Json(json) => serde_json::from_str(json).ok().map(Cow::<str>::Owned),
+        }
     }
 }
 
 impl EntityPlan {
-    fn index(&self, fields: &Fields) -> Indexed {
-        let plan = self;
+    fn index<'a>(&self, field: impl Fn(&str) -> Option<Field<'a>>) -> Result<Indexed, serde_json::Error> {
         let mut words = String::new();
-        for value in plan.words.iter().filter_map(|name| fields.get(name)) {
-            push_texts(&mut words, value);
+        for field in self.words.iter().filter_map(|name| field(name)) {
+            field.push_words(Words { words: &mut words, of: WordsOf::Texts })?;
         }
         let mut words = fold(&words);
-        for value in plan.phones.iter().filter_map(|name| fields.get(name)) {
-            push_phones(&mut words, value);
+        words.push(' ');
+        for field in self.phones.iter().filter_map(|name| field(name)) {
+            field.push_words(Words { words: &mut words, of: WordsOf::Phones })?;
         }
-        let title = plan.titles.iter().filter_map(|name| fields.get(name)).find_map(Value::as_str);
-        let title = title.map(fold).unwrap_or_default();
-        Indexed { title, words }
+        let title = self.titles.iter().filter_map(|name| field(name)).find_map(Field::text);
+        Ok(Indexed { title: title.as_deref().map(fold).unwrap_or_default(), words })
     }
 
     fn of(entity: &Entity) -> Self {
@@ -92,41 +115,6 @@ impl EntityPlan {
             titles: titles.into_iter().flatten().map(str::to_owned).collect(),
             words: searched().filter(|field| !is_phones(&field.kind)).map(|field| field.name.clone()).collect(),
             phones: searched().filter(|field| is_phones(&field.kind)).map(|field| field.name.clone()).collect(),
-        }
-    }
-}
-
-/// Every text in a value, whatever its shape.
-fn push_texts(words: &mut String, value: &Value) {
-    match value {
-        Value::String(text) => {
-            words.push_str(text);
-            words.push(' ');
-        }
-        Value::Number(number) => {
-            words.push_str(&number.to_string());
-            words.push(' ');
-        }
-        Value::Array(items) => items.iter().for_each(|item| push_texts(words, item)),
-        Value::Object(members) => members.values().for_each(|member| push_texts(words, member)),
-        Value::Null | Value::Bool(_) => {}
-    }
-}
-
-/// The digits of each number as one word, and its national part as another.
-fn push_phones(words: &mut String, value: &Value) {
-    for phone in value.as_array().into_iter().flatten() {
-        for form in ["raw", "e164"] {
-            let digits = digits(phone[form].as_str().unwrap_or_default());
-            if digits.is_empty() {
-                continue;
-            }
-            words.push(' ');
-            words.push_str(&digits);
-            if digits.len() > NATIONAL_DIGITS {
-                words.push(' ');
-                words.push_str(&digits[digits.len() - NATIONAL_DIGITS..]);
-            }
         }
     }
 }

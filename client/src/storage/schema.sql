@@ -51,6 +51,9 @@ CREATE INDEX record_entity_title ON record (entity, title);
 CREATE VIRTUAL TABLE record_text USING fts5 (
     words, content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2'
 );
+-- A chunk's words are sorted in memory and written at once, however many they are; merging segments is what takes long.
+INSERT INTO record_text (record_text, rank) VALUES ('hashsize', 33554432);
+INSERT INTO record_text (record_text, rank) VALUES ('automerge', 8);
 
 -- Mutations without an outcome.
 CREATE TABLE outbox (

@@ -67,13 +67,17 @@ impl Durability {
 
 /// The store as the engine's batches see it, inside a transaction.
 pub(super) struct Writing<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) plan: &'a IndexPlan,
+    connection: &'a Connection,
+    plan: &'a IndexPlan,
     /// Codes of entities seen in this transaction.
-    pub(super) codes: BTreeMap<String, i64>,
+    codes: BTreeMap<String, i64>,
 }
 
-impl Writing<'_> {
+impl<'a> Writing<'a> {
+    pub(super) fn new(connection: &'a Connection, plan: &'a IndexPlan) -> Self {
+        Self { connection, plan, codes: BTreeMap::new() }
+    }
+
     fn code(&mut self, entity: &str) -> Result<i64, StorageError> {
         if let Some(code) = self.codes.get(entity) {
             return Ok(*code);
@@ -84,15 +88,19 @@ impl Writing<'_> {
         Ok(code)
     }
 
-    fn put(&mut self, stored: &Stored<'_>, indexed: &Indexed) -> Result<(), StorageError> {
+    /// Keeps a record in the place of the one that `known` numbers. No statement here has a clause RETURNING: SQLite
+    /// begins a savepoint for one, and at each savepoint the search index writes what it has gathered, a segment for
+    /// every record.
+    fn put(&mut self, stored: &Stored<'_>, indexed: &Indexed, known: Option<i64>) -> Result<(), StorageError> {
         let attempt = "keep a record";
         let code = self.code(stored.entity)?;
-        let sql = "INSERT INTO record (id, entity, seq, scopes, generation, hidden, title, body)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                   ON CONFLICT (id) DO UPDATE SET entity = excluded.entity, seq = excluded.seq,
-                       scopes = excluded.scopes, generation = excluded.generation, hidden = excluded.hidden,
-                       title = excluded.title, body = excluded.body
-                   RETURNING num";
+        let sql = if known.is_some() {
+            "UPDATE record SET entity = ?2, seq = ?3, scopes = ?4, generation = ?5, hidden = ?6, title = ?7, body = ?8
+             WHERE id = ?1"
+        } else {
+            "INSERT INTO record (id, entity, seq, scopes, generation, hidden, title, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+        };
         let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
         let values = params![
             stored.id.as_bytes(),
@@ -104,11 +112,21 @@ impl Writing<'_> {
             indexed.title,
             stored.body,
         ];
-        let num: i64 = statement.query_row(values, |row| row.get(0)).attempting(attempt)?;
-        let sql = "INSERT OR REPLACE INTO record_text (rowid, words) VALUES (?1, ?2)";
+        statement.execute(values).attempting(attempt)?;
+        let (num, sql) = match known {
+            Some(num) => (num, "INSERT OR REPLACE INTO record_text (rowid, words) VALUES (?1, ?2)"),
+            None => (self.connection.last_insert_rowid(), "INSERT INTO record_text (rowid, words) VALUES (?1, ?2)"),
+        };
         let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
         statement.execute(params![num, indexed.words]).attempting("keep a record's words")?;
         Ok(())
+    }
+
+    fn num(&self, id: RecordId) -> Result<Option<i64>, StorageError> {
+        let attempt = "look for a record";
+        let mut statement =
+            self.connection.prepare_cached("SELECT num FROM record WHERE id = ?1").attempting(attempt)?;
+        statement.query_row([id.as_bytes()], |row| row.get(0)).optional().attempting(attempt)
     }
 
     fn ids(&self, sql: &str, parameter: i64, attempt: &'static str) -> Result<Vec<RecordId>, StorageError> {
@@ -135,7 +153,7 @@ fn body(row: &ChunkRow<'_>) -> String {
     let mut body = String::with_capacity(512);
     for (name, value) in row.values() {
         body.push(if body.is_empty() { '{' } else { ',' });
-        body.push_str(&json::write(&name));
+        json::push_name(&mut body, name);
         body.push(':');
         body.push_str(value);
     }
@@ -168,21 +186,31 @@ impl Store for Writing<'_> {
             hidden: record.hidden,
             body: &json::write(&record.fields),
         };
-        self.put(&stored, &indexed)
+        let known = self.num(id)?;
+        self.put(&stored, &indexed, known)
     }
 
     fn standing(&self, id: RecordId) -> Result<Option<Standing>, StorageError> {
-        let attempt = "see where a record stands";
-        let sql = "SELECT seq, scopes, generation FROM record WHERE id = ?1";
+        Ok(self.standings(id, id)?.remove(&id))
+    }
+
+    fn standings(&self, first: RecordId, last: RecordId) -> Result<BTreeMap<RecordId, Standing>, StorageError> {
+        let attempt = "see where records stand";
+        let sql = "SELECT id, seq, scopes, generation FROM record WHERE id BETWEEN ?1 AND ?2";
         let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
-        let mut rows = statement.query([id.as_bytes()]).attempting(attempt)?;
-        let Some(row) = rows.next().attempting(attempt)? else { return Ok(None) };
-        let scopes: String = row.get(1).attempting(attempt)?;
-        Ok(Some(Standing {
-            seq: super::read::number(row, 0)?,
-            scopes: json::read(&scopes, || format!("record.scopes of {id}"))?,
-            generation: super::read::number(row, 2)?,
-        }))
+        let mut rows = statement.query([first.as_bytes(), last.as_bytes()]).attempting(attempt)?;
+        let mut standings = BTreeMap::new();
+        while let Some(row) = rows.next().attempting(attempt)? {
+            let id = record_id(row.get(0).attempting(attempt)?);
+            let scopes = row.get_ref(2).attempting(attempt)?.as_str().unwrap_or_default();
+            let standing = Standing {
+                seq: super::read::number(row, 1)?,
+                scopes: json::read(scopes, || format!("record.scopes of {id}"))?,
+                generation: super::read::number(row, 3)?,
+            };
+            standings.insert(id, standing);
+        }
+        Ok(standings)
     }
 
     fn put_row(&mut self, put: &PutRow<'_>) -> Result<(), ApplyError<StorageError>> {
@@ -197,17 +225,16 @@ impl Store for Writing<'_> {
             hidden: false,
             body: &body(row),
         };
-        Ok(self.put(&stored, &indexed)?)
+        let known = if put.is_new { None } else { self.num(row.id)? };
+        Ok(self.put(&stored, &indexed, known)?)
     }
 
     fn remove_base(&mut self, id: RecordId) -> Result<(), StorageError> {
         let attempt = "remove a record";
-        let sql = "DELETE FROM record WHERE id = ?1 RETURNING num";
-        let mut statement = self.connection.prepare_cached(sql).attempting(attempt)?;
-        let num: Option<i64> = statement.query_row([id.as_bytes()], |row| row.get(0)).optional().attempting(attempt)?;
-        if let Some(num) = num {
-            let sql = "DELETE FROM record_text WHERE rowid = ?1";
-            self.connection.prepare_cached(sql).attempting(attempt)?.execute([num]).attempting(attempt)?;
+        if let Some(num) = self.num(id)? {
+            for sql in ["DELETE FROM record WHERE num = ?1", "DELETE FROM record_text WHERE rowid = ?1"] {
+                self.connection.prepare_cached(sql).attempting(attempt)?.execute([num]).attempting(attempt)?;
+            }
         }
         Ok(())
     }

@@ -240,12 +240,14 @@ fn apply_page<S: Store>(
 fn apply_chunk<S: Store>(store: &mut Tally<S>, bytes: &[u8], run: u64) -> Result<(), ApplyError<S::Error>> {
     let chunk = Chunk::read(bytes).map_err(ApplyError::Chunk)?;
     let laid = store.laid()?;
+    let Some((first, last)) = chunk.range() else { return Ok(()) };
+    let mut standings = store.standings(first, last)?;
     for row in chunk.rows() {
         let newer = newer_than(&laid, row.id, row.seq);
         if newer.contains(&REMOVED) {
             continue;
         }
-        let former = store.standing(row.id)?;
+        let former = standings.remove(&row.id);
         let mut scopes = vec![chunk.scope];
         // What an earlier run left says nothing: it may have had other fields, of a server before its restore.
         if let Some(known) = former.as_ref().filter(|known| known.generation == run) {
@@ -261,7 +263,8 @@ fn apply_chunk<S: Store>(store: &mut Tally<S>, bytes: &[u8], run: u64) -> Result
                 continue;
             }
         }
-        let put = PutRow { entity: &chunk.entity, row, scopes: &scopes, generation: run };
+        let is_new = former.is_none();
+        let put = PutRow { entity: &chunk.entity, row, scopes: &scopes, generation: run, is_new };
         if newer.is_empty() {
             store.put_row(&put, former.as_ref())?;
         } else {

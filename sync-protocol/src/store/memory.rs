@@ -90,6 +90,10 @@ impl Store for MemoryStore {
         Ok(self.bases.get(&id).map(|record| record.standing()))
     }
 
+    fn standings(&self, first: RecordId, last: RecordId) -> Result<BTreeMap<RecordId, Standing>, Infallible> {
+        Ok(self.bases.range(first..=last).map(|(id, record)| (*id, record.standing())).collect())
+    }
+
     fn each_base(&self, each: &mut dyn FnMut(RecordId, BaseRecord)) -> Result<(), Infallible> {
         self.bases.iter().for_each(|(id, record)| each(*id, record.as_ref().clone()));
         Ok(())

@@ -86,6 +86,8 @@ pub struct PutRow<'a> {
     pub scopes: &'a [ScopeId],
     /// [`BaseRecord::generation`].
     pub generation: u64,
+    /// Nothing of this record is stored: a store need not look for what it replaces.
+    pub is_new: bool,
 }
 
 impl PutRow<'_> {
@@ -126,6 +128,14 @@ pub trait Store {
     fn standing(&self, id: RecordId) -> Result<Option<Standing>, Self::Error> {
         Ok(self.base(id)?.map(|record| record.standing()))
     }
+
+    /// The same of every record whose id is in this range, both ends included: asked once for a chunk, most of whose
+    /// records are new.
+    ///
+    /// # Errors
+    ///
+    /// The storage failed.
+    fn standings(&self, first: RecordId, last: RecordId) -> Result<BTreeMap<RecordId, Standing>, Self::Error>;
 
     /// Stores a chunk's row in the place of the former record; a store that keeps the JSON of fields copies it.
     ///

@@ -3,7 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
@@ -34,35 +39,68 @@ pub fn first_syncs(server: &Server, tokens: &[String]) -> Result<Vec<Duration>> 
     })
 }
 
+/// What a device does that has nothing: the manifest, its chunks, and the exchange that brings what happened since.
 async fn first_sync(address: &str, token: &str) -> Result<()> {
-    const BODY: &str = r#"{"protocol":1,"limit_bytes":2097152}"#;
-    loop {
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!(
-            "POST /sync/v1/exchange HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nAccept-Encoding: zstd\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
-            BODY.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        let head = String::from_utf8_lossy(&answer[..answer.len().min(512)]).into_owned();
-        if let Some(pause) = asked_to_wait(&head) {
-            tokio::time::sleep(pause).await;
-            continue;
+    let mut phone = Phone::connect(address, token).await?;
+    let manifest: Value = serde_json::from_slice(&phone.post("manifest", &json!({"protocol": 1})).await?)?;
+    let entries = manifest["chunks"].as_array().context("a manifest names chunks")?;
+    let hashes: Vec<&Value> = entries.iter().map(|entry| &entry["hash"]).collect();
+    let expected: u64 = entries.iter().filter_map(|entry| entry["packed_bytes"].as_u64()).sum();
+    let came = phone.post("chunks", &json!({"chunks": hashes})).await?.len();
+    ensure!(came as u64 == expected, "{came} bytes of chunks came, of {expected}");
+    let request = json!({"protocol": 1, "cursor": manifest["cursor"], "model": manifest["model"]});
+    let page: Value = serde_json::from_slice(&phone.post("exchange", &request).await?)?;
+    ensure!(page["more"] == json!(false), "a first sync has not ended with its exchange");
+    Ok(())
+}
+
+/// A device with the connection that it keeps.
+struct Phone {
+    address: String,
+    token: String,
+    connection: SendRequest<Full<Bytes>>,
+}
+
+impl Phone {
+    async fn connect(address: &str, token: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (connection, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(driver);
+        Ok(Self { address: address.to_owned(), token: token.to_owned(), connection })
+    }
+
+    /// The answer as it came; a server that has too much to do is asked again when it says.
+    async fn post(&mut self, endpoint: &str, body: &Value) -> Result<Bytes> {
+        let body = Bytes::from(body.to_string());
+        loop {
+            let mut request = Request::post(format!("/sync/v1/{endpoint}"))
+                .header("Host", &self.address)
+                .header("Authorization", format!("Bearer {}", self.token))
+                .header("Content-Type", "application/json");
+            // Chunks alone are left as they came: the load costs little of what it measures.
+            if endpoint == "chunks" {
+                request = request.header("Accept-Encoding", "zstd");
+            }
+            self.connection.ready().await?;
+            let answer = self.connection.send_request(request.body(Full::new(body.clone()))?).await?;
+            let (head, answer) = answer.into_parts();
+            let answer = answer.collect().await?.to_bytes();
+            if let Some(pause) = asked_to_wait(head.status, &head.headers) {
+                tokio::time::sleep(pause).await;
+                continue;
+            }
+            ensure!(head.status == StatusCode::OK, "{endpoint} was refused: {}", String::from_utf8_lossy(&answer));
+            return Ok(answer);
         }
-        ensure!(head.starts_with("HTTP/1.1 200"), "a first sync was refused: {head}");
-        return Ok(());
     }
 }
 
-/// What a server that has too much to do asks for.
-fn asked_to_wait(head: &str) -> Option<Duration> {
-    if !head.starts_with("HTTP/1.1 429") && !head.starts_with("HTTP/1.1 503") {
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::SERVICE_UNAVAILABLE {
         return None;
     }
-    let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("retry-after:"))?;
-    Some(Duration::from_secs(line.split_once(':')?.1.trim().parse().ok()?))
+    Some(Duration::from_secs(headers.get("retry-after")?.to_str().ok()?.parse().ok()?))
 }
 
 /// Whole pulls at once, each read to its end; rows/s of all together.

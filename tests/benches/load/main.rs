@@ -1,7 +1,8 @@
 //! What the server reaches, beside what a bare SQLite loop reaches with the same rows in the same run.
 //!
 //! `make bench` builds the release binaries and runs it; every figure of the server is one of the real binary over HTTP
-//! with real authentication. Absolute figures depend on the machine, so each comes with its ratio to the bare loop.
+//! with real authentication. Named parts alone are measured by, say, `cargo bench --bench load -- mutations crowd`; what
+//! there is stands in `main`. Absolute figures depend on the machine, so each comes with its ratio to the bare loop.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people: nobody reads the 16th digit")]
 #![expect(
@@ -54,17 +55,43 @@ fn main() -> Result<()> {
     if let Ok(task) = std::env::var(live::IDLE_LOAD) {
         return live::hold_idle(&task);
     }
+    let wanted = Wanted::of(std::env::args().skip(1));
     let folder = TempDir::new()?;
-    let csv = folder.path().join("contacts.csv");
+    if wanted.any(&["contacts", "chunks", "exchange", "mutations", "live", "pulls", "device", "idle"]) {
+        company(&wanted, folder.path())?;
+    }
+    if wanted.any(&["crowd"]) {
+        rush(&folder.path().join("small"))?;
+    }
+    Ok(())
+}
+
+/// The parts that were named on the command line; all where none was.
+struct Wanted(Vec<String>);
+
+impl Wanted {
+    fn of(arguments: impl Iterator<Item = String>) -> Self {
+        // cargo says that this is a benchmark.
+        Self(arguments.filter(|argument| argument != "--bench").collect())
+    }
+
+    fn any(&self, parts: &[&str]) -> bool {
+        self.0.is_empty() || self.0.iter().any(|wanted| parts.contains(&wanted.as_str()))
+    }
+}
+
+/// Everything that one server with all contacts is asked.
+fn company(wanted: &Wanted, folder: &Path) -> Result<()> {
+    let csv = folder.join("contacts.csv");
     contacts::write_csv(&csv, CONTACTS)?;
 
     let bodies = contacts::bodies(CONTACTS);
-    let mut bare = bare::Bare::create(&folder.path().join("bare.db"))?;
+    let mut bare = bare::Bare::create(&folder.join("bare.db"))?;
     let bare_insert = rate(CONTACTS, || bare.insert(&bodies))?;
     let bare_scan = rate(CONTACTS, || bare.scan())?;
     let bare_update = rate(WRITERS * BATCHES * BATCH, || bare.update(WRITERS * BATCHES, BATCH))?;
 
-    let data = folder.path().join("data");
+    let data = folder.join("data");
     server::prepare(&data)?;
     let tokens = fleet::enrol(&data, IDLE_DEVICES)?;
     let server = Server::start(&data)?;
@@ -75,19 +102,33 @@ fn main() -> Result<()> {
     report::ratio("import of a CSV file", "rows/s", import, bare_insert);
     report::line("after the import", &server.memory()?);
 
-    fetch(&server, &tokens[0], bare_scan, folder.path())?;
-    pull(&server, bare_scan)?;
-    push(&server, bare_update)?;
-    deltas(&server, &tokens)?;
-    let pulled = crowd::whole_pulls(&server, WHOLE_PULLS)?;
-    report::line(&format!("{WHOLE_PULLS} devices pull everything at once"), &format!("{pulled:.0} rows/s together"));
-    let took = phone::first_sync(&server, &folder.path().join("phone"))?.as_secs_f64();
-    let rate = CONTACTS as f64 / took;
-    report::line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
+    if wanted.any(&["chunks"]) {
+        fetch(&server, &tokens[0], bare_scan, folder)?;
+    }
+    if wanted.any(&["exchange"]) {
+        pull(&server, bare_scan)?;
+    }
+    if wanted.any(&["mutations"]) {
+        push(&server, bare_update)?;
+    }
+    if wanted.any(&["live"]) {
+        deltas(&server, &tokens)?;
+    }
+    if wanted.any(&["pulls"]) {
+        let pulled = crowd::whole_pulls(&server, WHOLE_PULLS)?;
+        let figure = format!("{pulled:.0} rows/s together");
+        report::line(&format!("{WHOLE_PULLS} devices pull everything at once"), &figure);
+    }
+    if wanted.any(&["device"]) {
+        let took = phone::first_sync(&server, &folder.join("phone"))?.as_secs_f64();
+        let rate = CONTACTS as f64 / took;
+        report::line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
+    }
     report::line("in the end", &server.memory()?);
     drop(server);
-    idle(&data)?;
-    rush(&folder.path().join("small"))?;
+    if wanted.any(&["idle"]) {
+        idle(&data)?;
+    }
     Ok(())
 }
 

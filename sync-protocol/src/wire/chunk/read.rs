@@ -117,6 +117,12 @@ impl<'a> Chunk<'a> {
         self.ids.is_empty()
     }
 
+    /// The first and the last id; none where it is empty.
+    #[must_use]
+    pub fn range(&self) -> Option<(RecordId, RecordId)> {
+        Some((*self.ids.first()?, *self.ids.last()?))
+    }
+
     /// Its records, by id.
     pub fn rows(&self) -> impl Iterator<Item = ChunkRow<'_>> {
         let heads = self.ids.iter().zip(&self.seqs);
@@ -155,15 +161,11 @@ impl<'a> ChunkRow<'a> {
         values.filter(|(_, value)| *value != "null")
     }
 
-    /// A field, read; none where the record does not have it.
-    ///
-    /// # Errors
-    ///
-    /// As [`ChunkRow::fields`].
-    pub fn field(&self, name: &str) -> Result<Option<Value>, ChunkError> {
-        let Ok(at) = self.columns.binary_search_by(|(column, _)| column.as_ref().cmp(name)) else { return Ok(None) };
-        let value = self.columns[at].1[self.index].get();
-        if value == "null" { Ok(None) } else { self.read(name, value).map(Some) }
+    /// The JSON of a field; none where the record does not have it.
+    #[must_use]
+    pub fn json(&self, name: &str) -> Option<&'a str> {
+        let at = self.columns.binary_search_by(|(column, _)| column.as_ref().cmp(name)).ok()?;
+        Some(self.columns[at].1[self.index].get()).filter(|value| *value != "null")
     }
 
     /// The fields, read.
@@ -172,11 +174,12 @@ impl<'a> ChunkRow<'a> {
     ///
     /// Where a value is JSON that no value of ours can be: a number beyond all bounds.
     pub fn fields(&self) -> Result<Fields, ChunkError> {
-        self.values().map(|(name, value)| Ok((name.to_owned(), self.read(name, value)?))).collect()
-    }
-
-    fn read(&self, name: &str, value: &str) -> Result<Value, ChunkError> {
-        serde_json::from_str(value)
-            .map_err(|error| ChunkError::Malformed { reason: format!("`{name}` of record {}: {error}", self.id) })
+        let read = |(name, value): (&str, &str)| -> Result<(String, Value), ChunkError> {
+            let value = serde_json::from_str(value).map_err(|error| ChunkError::Malformed {
+                reason: format!("`{name}` of record {}: {error}", self.id),
+            })?;
+            Ok((name.to_owned(), value))
+        };
+        self.values().map(read).collect()
     }
 }
