@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::tally::Tally;
-use super::{BaseRecord, Batch, LayOver, Names, Position, PutRow, Store, StoreOp, lay};
+use super::{BaseRecord, Batch, Journaled, LayOver, Names, Position, PutRow, Store, StoreOp, lay};
 use crate::fault::{Fault, is_seeded};
 use crate::id::{RecordId, Sequence};
 use crate::wire::chunk::{Chunk, ChunkError};
@@ -118,6 +118,12 @@ fn rename<S: Store>(store: &mut Tally<S>, names: &Names) -> Result<(), S::Error>
     })?;
     for (id, record) in renamed {
         store.put(id, record)?;
+    }
+    // What is offered again to a server that lost it is offered by present names.
+    for entry in store.journal(0)? {
+        if let Some(mutation) = names.mutation(&entry.mutation) {
+            store.add_to_journal(&Journaled { mutation, ..entry })?;
+        }
     }
     store.clear_laid()?;
     for (id, fields) in laid {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sync_protocol::store::{Names, Renaming};
+use sync_protocol::store::{Names, Renaming, Store as _};
 use sync_protocol::wire::Order;
 
 use super::*;
@@ -84,6 +84,18 @@ fn nothing_is_taken_in_the_words_of_a_model_that_is_not_here() {
     let request = host.answer(under("m2", vec![done], &json!([]), "c1"));
     assert_eq!((request.model.as_deref(), request.mutations.len()), (Some("m2"), 1));
     assert_eq!(host.store.view(record(1)).expect("it is seen").fields, fields("title", "EVA"));
+}
+
+#[test]
+fn what_may_have_to_be_offered_again_is_called_as_the_new_model_calls_it() {
+    let mut host = with_a_model();
+    host.edit(vec![update(1, "Eva")]);
+    host.respond(vec![outcome(1, Verdict::Applied, 9, Fields::new())], &[]);
+    host.give(Input::SyncRequested);
+    host.answer(under("m2", Vec::new(), &json!([]), "c1"));
+    host.give(Input::ModelStored { hash: "m2".to_owned(), names: Names::of(Arc::new(Renamed)) });
+    let Ok(journal) = host.store.journal(1);
+    assert_eq!(journal[0].mutation.set, fields("title", "Eva"));
 }
 
 #[test]
