@@ -31,6 +31,10 @@ pub enum Fault {
     ReuseStaleChunk,
     /// A device does not lay its own change over its base when the server has made it.
     SkipOwnChange,
+    /// A device takes a new model, and what waits in its outbox goes on calling fields as the former one did.
+    KeepFormerNames,
+    /// The server takes what a device calls as a former model did for what the present one calls so.
+    ForgetFormerNames,
 }
 
 #[cfg(feature = "seeded-faults")]

@@ -95,3 +95,13 @@ fn pages_that_a_device_forgets_are_noticed() {
 fn a_devices_own_change_that_it_forgets_is_noticed() {
     is_noticed(Fault::SkipOwnChange);
 }
+
+#[test]
+fn a_queued_change_that_keeps_former_names_is_noticed() {
+    is_noticed(Fault::KeepFormerNames);
+}
+
+#[test]
+fn a_server_that_forgets_former_names_is_noticed() {
+    is_noticed(Fault::ForgetFormerNames);
+}

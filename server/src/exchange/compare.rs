@@ -18,6 +18,7 @@ use super::operation::Operations;
 use super::point::Point;
 use super::pull::{PullError, Puller, ROWS_PER_READ, read_scope, sql};
 use super::row::{COLUMNS, Row};
+use super::scope_digest;
 use crate::platform::db::Db;
 use crate::scope::{ScopeKey, ScopeKind};
 
@@ -66,14 +67,16 @@ impl Puller<'_> {
     ) -> Result<Compared, PullError> {
         let held = self.snapshot.scopes.held(self.rights, &self.snapshot.catalogue);
         let mut tx = db.readers().begin().await?;
-        let point = Point::read(&mut tx, &held, self.device).await?;
+        let point = Point::read(&mut tx, self.device).await?;
         if point.head > live_head {
             return Err(PullError::SnapshotBehind);
         }
         // Whose role sees other fields now gets everything anew: there is nothing to compare.
         let is_other_view = cursor.view != self.rights.view.hidden;
-        let is_old = point.why_mend(&cursor, self.epoch).is_some();
-        let seq = if is_old { point.head } else { cursor.seq };
+        // A deep comparison is of what the device has. It does not find what came where it has nothing, so a cursor that
+        // no longer serves stays what it is, and the exchange after it orders the search that does.
+        let is_renewed = !request.deep && point.why_mend(&cursor, self.epoch).is_some();
+        let (epoch, seq) = if is_renewed { (self.epoch, point.head) } else { (cursor.epoch, cursor.seq) };
         let mut operations = Operations::new();
         let (scopes, dropped): (Vec<ScopeId>, Vec<ScopeId>) = if is_other_view {
             (cursor.scopes, Vec::new())
@@ -83,7 +86,7 @@ impl Puller<'_> {
         for scope in &dropped {
             operations.scope_drop(*scope);
         }
-        let cursor = Cursor { epoch: self.epoch, seq, from: 0, scopes, ..cursor };
+        let cursor = Cursor { epoch, seq, from: 0, scopes, ..cursor };
         let answer = |range: &DigestRange| if range.records.is_some() { MENDED } else { RangeAnswer::Same };
         if is_other_view {
             let ranges = request.ranges.iter().map(answer).collect();
@@ -96,7 +99,10 @@ impl Puller<'_> {
         let put = HashSet::new();
         let mut comparison =
             Comparison { puller: self, tx, deep: request.deep, until: seq, scopes, operations, put, budget };
-        let scopes = request.scopes.as_ref().map(|scopes| comparison.differing(scopes, &point)).unwrap_or_default();
+        let scopes = match &request.scopes {
+            Some(claimed) => comparison.differing(claimed, &held).await?,
+            None => Vec::new(),
+        };
         let mut ranges = Vec::with_capacity(request.ranges.len());
         for range in &request.ranges {
             if !ranges.is_empty() && (comparison.budget == 0 || comparison.is_full()) {
@@ -118,8 +124,8 @@ impl Comparison<'_> {
 
     /// The scopes whose digest is another than the device's. What changed after `until` makes one differ too, and the
     /// ranges tell it apart.
-    fn differing(&self, claimed: &[ScopeDigest], point: &Point) -> Vec<ScopeId> {
-        let own: HashMap<ScopeId, SetDigest> = point.digests.iter().copied().collect();
+    async fn differing(&mut self, claimed: &[ScopeDigest], held: &[ScopeId]) -> Result<Vec<ScopeId>, PullError> {
+        let own: HashMap<ScopeId, SetDigest> = scope_digest::read(&mut self.tx, held).await?.into_iter().collect();
         let theirs: HashMap<ScopeId, SetDigest> = claimed.iter().map(|one| (one.scope, one.digest)).collect();
         let mut scopes: Vec<ScopeId> = self.scopes.iter().chain(theirs.keys()).copied().collect();
         scopes.sort_unstable();
@@ -128,7 +134,7 @@ impl Comparison<'_> {
             let own = own.get(scope).filter(|_| self.scopes.binary_search(scope).is_ok()).copied().unwrap_or_default();
             own != theirs.get(scope).copied().unwrap_or_default()
         });
-        scopes
+        Ok(scopes)
     }
 
     async fn take(&mut self, range: &DigestRange) -> Result<RangeAnswer, PullError> {

@@ -10,8 +10,9 @@ use sync_protocol::wire::{
 };
 
 use super::compare::Compared;
+use super::known::{Known, with_known};
 use super::mismatch;
-use super::pull::{PullError, Puller};
+use super::pull::Puller;
 use super::routes::{MAX_PAGE_BYTES, expect_protocol, open_cursor};
 use crate::app::App;
 use crate::platform::auth::{Caller, CallerDevice};
@@ -60,24 +61,19 @@ async fn compare(
     request: &DigestRequest,
     cursor: &Cursor,
 ) -> Result<Compared, ApiError> {
-    loop {
-        let head = app.live().head();
-        let snapshot = app.live().snapshot();
+    with_known(app, caller, |Known { head, snapshot, rights }| async move {
         let puller = Puller {
             snapshot: &snapshot,
-            rights: &caller.rights,
+            rights: &rights,
             device: device.num,
             epoch: app.tenant().epoch,
             limit_bytes: usize::try_from(request.limit_bytes.min(MAX_PAGE_BYTES)).unwrap_or(usize::MAX),
             compare: true,
             holds_model: false,
         };
-        match puller.compare(app.db(), head, request, cursor.clone()).await {
-            // The commit is about to be made known.
-            Err(PullError::SnapshotBehind) => tokio::task::yield_now().await,
-            compared => return compared.map_err(ApiError::internal),
-        }
-    }
+        puller.compare(app.db(), head, request, cursor.clone()).await
+    })
+    .await
 }
 
 fn check_size(request: &DigestRequest) -> Result<(), ApiError> {

@@ -4,6 +4,7 @@ mod compare;
 mod digest;
 mod first_syncs;
 mod gained;
+mod known;
 mod mismatch;
 mod operation;
 mod page;

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
 use sqlx::{FromRow as _, Row as _, Sqlite, Transaction};
 use sync_protocol::cursor::Cursor;
+use sync_protocol::digest::combine;
 use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{ScopeId, Sequence};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use super::operation::{Head, Operations};
 use super::page::Page;
 use super::point::Point;
 use super::row::{COLUMNS, Row};
+use super::scope_digest;
 use crate::live::Snapshot;
 use crate::platform::db::Db;
 use crate::record::catalogue::EntityCode;
@@ -75,7 +77,7 @@ impl Puller<'_> {
             return Ok(Page::nothing_new(Cursor { from: live_head, ..cursor.clone() }, live_head));
         }
         let mut tx = db.readers().begin().await?;
-        let point = Point::read(&mut tx, &held, self.device).await?;
+        let point = Point::read(&mut tx, self.device).await?;
         let head = point.head;
         if head > live_head {
             return Err(PullError::SnapshotBehind);
@@ -108,13 +110,14 @@ impl Puller<'_> {
             cursor.from = cursor.seq;
             cursor.gaining = None;
         }
+        let digest = if more { None } else { Some(combine(scope_digest::read(&mut tx, &held).await?)) };
         Ok(Page {
             count: operations.count,
             operations: operations.finish(),
             cursor,
             more,
             head,
-            digest: (!more).then(|| point.combined()),
+            digest,
             mend: None,
             expected: Some(point.expected),
             safe: point.safe,

@@ -13,8 +13,9 @@ use sync_protocol::{OLDEST_PROTOCOL, PROTOCOL_VERSION};
 
 use super::digest;
 use super::first_syncs::Place;
+use super::known::{Known, with_known};
 use super::page::Page;
-use super::pull::{PullError, Puller};
+use super::pull::Puller;
 use crate::app::App;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
@@ -154,12 +155,8 @@ async fn pull(
     request: &ExchangeRequest,
     turn: &Turn,
 ) -> Result<(Page, Arc<Rights>), ApiError> {
-    loop {
-        let head = app.live().head();
-        let snapshot = app.live().snapshot();
-        let rights = snapshot
-            .rights_of(caller.user.0)
-            .ok_or_else(|| ApiError::new(problem::UNAUTHENTICATED).detail("This user may no longer sign in."))?;
+    let cursor = cursor.as_ref();
+    with_known(app, caller, |Known { head, snapshot, rights }| async move {
         let model = &rights.view.model.hash;
         let puller = Puller {
             snapshot: &snapshot,
@@ -171,22 +168,19 @@ async fn pull(
             holds_model: request.model.as_ref() == Some(model),
         };
         let holds_another = request.model.as_ref().is_some_and(|held| held != model);
-        let page = match &cursor {
+        let page = match cursor {
             // What is told in the words of one model would be kept under those of another.
-            cursor if holds_another => Ok(puller.nothing_yet(head, (*cursor).clone())),
-            Some(cursor) if request.limit_bytes == 0 => Ok(Page::nothing_new(cursor.clone(), head)),
+            cursor if holds_another => puller.nothing_yet(head, cursor.cloned()),
+            Some(cursor) if request.limit_bytes == 0 => Page::nothing_new(cursor.clone(), head),
             cursor => match turn {
-                Turn::Now => puller.pull(app.db(), head, (*cursor).clone()).await,
-                Turn::OfFirstSync(place) => place.cut(puller.pull(app.db(), head, (*cursor).clone())).await,
-                Turn::Later => Ok(puller.nothing_yet(head, (*cursor).clone())),
+                Turn::Now => puller.pull(app.db(), head, cursor.cloned()).await?,
+                Turn::OfFirstSync(place) => place.cut(puller.pull(app.db(), head, cursor.cloned())).await?,
+                Turn::Later => puller.nothing_yet(head, cursor.cloned()),
             },
         };
-        match page {
-            // The commit is about to be made known.
-            Err(PullError::SnapshotBehind) => tokio::task::yield_now().await,
-            page => return Ok((page.map_err(ApiError::internal)?, rights)),
-        }
-    }
+        Ok((page, rights))
+    })
+    .await
 }
 
 /// Refuses what speaks another version of the protocol.

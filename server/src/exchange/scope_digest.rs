@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use serde_json::json;
-use sqlx::SqliteConnection;
+use sqlx::types::Json;
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 use sync_protocol::digest::{Hash, SetDigest, leaf};
 use sync_protocol::id::{RecordId, ScopeId};
 
@@ -13,12 +14,22 @@ use super::row::{COLUMNS, Row};
 use crate::live::Snapshot;
 use crate::scope::ScopeKey;
 
-/// Scope, records and hash as `scope_digest` has them: the hash as a signed number of the same bits.
-pub(super) type DigestRow = (ScopeId, i64, i64);
-
-/// Reads a [`DigestRow`].
-pub(super) fn read((scope, records, hash): DigestRow) -> (ScopeId, SetDigest) {
-    (scope, SetDigest { count: records.cast_unsigned(), hash: Hash(hash.cast_unsigned()) })
+/// Of the held scopes that have records. A page that is not the last one of its run has no use for them.
+pub(super) async fn read(
+    tx: &mut Transaction<'_, Sqlite>,
+    held: &[ScopeId],
+) -> Result<Vec<(ScopeId, SetDigest)>, sqlx::Error> {
+    // The hash as a signed number of the same bits.
+    let Json(rows): Json<Vec<(ScopeId, i64, i64)>> = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(scope, records, hash)) FROM scope_digest
+         WHERE scope IN (SELECT value FROM json_each($1)) AND records > 0",
+    )
+    .bind(Json(held))
+    .fetch_one(&mut **tx)
+    .await?;
+    let digest =
+        |records: i64, hash: i64| SetDigest { count: records.cast_unsigned(), hash: Hash(hash.cast_unsigned()) };
+    Ok(rows.into_iter().map(|(scope, records, hash)| (scope, digest(records, hash))).collect())
 }
 
 /// Counts every scope from the records, in a database that has records and no digests: an older release wrote it.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crm::model::Language;
 use serde_json::{Value, json};
+use sync_protocol::cursor::Cursor;
 use sync_protocol::id::Sequence;
 use sync_protocol::wire::{MutationKind, Verdict};
 
-use super::recount_where_missing;
+use super::{Puller, recount_where_missing};
 use crate::horizon;
 use crate::record::fixture::{NOW_MS, World};
 use crate::record::write::{Author, Change, Decision};
@@ -96,6 +97,32 @@ async fn a_base_of_a_lost_future_knows_the_backup_and_nothing_since() {
     assert_eq!(known.verdict, Verdict::Applied, "she had seen all that the backup has");
     let unknown = write_at(&world, "deal", seen, json!({ "next_step": "of somebody else" })).await;
     assert_eq!(unknown.verdict, Verdict::Merged, "what was written since the restore she has not seen");
+}
+
+#[tokio::test]
+async fn a_deep_comparison_leaves_a_cursor_of_another_epoch_to_the_search_that_finds_what_is_new() {
+    let mut world = World::new().await;
+    let _ = world.deal("deal", Some("ana"), json!({})).await;
+    let snapshot = world.app.live().snapshot();
+    let rights = Rights::of_operator(&snapshot.catalogue);
+    let head = world.app.live().head();
+    let puller = Puller {
+        snapshot: &snapshot,
+        rights: &rights,
+        device: 0,
+        epoch: 2,
+        limit_bytes: 1 << 20,
+        compare: true,
+        holds_model: false,
+    };
+    let cursor = Cursor { epoch: 1, ..puller.nothing_yet(head, None).cursor };
+    for (deep, position) in [(true, (1, head - 1)), (false, (2, head))] {
+        let request = json!({"protocol": 1, "cursor": "c", "deep": deep, "limit_bytes": 1});
+        let request = serde_json::from_value(request).expect("a request");
+        let cursor = Cursor { seq: head - 1, ..cursor.clone() };
+        let compared = puller.compare(world.app.db(), head, &request, cursor).await.expect("the database answers");
+        assert_eq!((compared.cursor.epoch, compared.cursor.seq), position, "deep: {deep}");
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,15 @@ async fn subscribe(world: &World, phone: &Phone<'_>, endpoint: String) {
     world.send(Some(&phone.token), Method::PUT, "/sync/v1/wake", subscription).await.expect(204);
 }
 
+/// Ana's phone, which has written something, and her tablet, which wants to be woken.
+async fn anas_devices<'w>(world: &'w World, push: &PushReceiver) -> (Phone<'w>, Phone<'w>) {
+    let mut phone = Phone::enrol(world, "ana@example.com").await;
+    phone.make_account("Primera").await;
+    let tablet = Phone::enrol(world, "ana@example.com").await;
+    subscribe(world, &tablet, format!("{}/tablet", push.origin)).await;
+    (phone, tablet)
+}
+
 async fn revoke(world: &World, phone: &Phone<'_>) {
     let path = format!("/api/v1/devices/{}", phone.device);
     world.as_operator(Method::DELETE, &path, Value::Null).await.expect(204);
@@ -138,10 +147,7 @@ async fn wait_for(what: &str, holds: impl AsyncFn() -> bool) {
 async fn many_commits_make_one_wake_up_and_an_order_does_not_wait_its_turn() {
     let world = company(|config| config.wake.interval = Duration::from_hours(1)).await;
     let mut push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let tablet = Phone::enrol(&world, "ana@example.com").await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
+    let (mut phone, tablet) = anas_devices(&world, &push).await;
     for n in 0..10 {
         phone.make_account(&format!("Cuenta {n}")).await;
     }
@@ -161,10 +167,7 @@ async fn many_commits_make_one_wake_up_and_an_order_does_not_wait_its_turn() {
 async fn who_is_connected_is_told_and_not_woken() {
     let world = company(|_| {}).await;
     let mut push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let tablet = Phone::enrol(&world, "ana@example.com").await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
+    let (mut phone, tablet) = anas_devices(&world, &push).await;
     let mut stream = tablet.listen().await;
     phone.make_account("Segunda").await;
     stream.expect("delta").await;
@@ -179,11 +182,8 @@ async fn who_is_connected_is_told_and_not_woken() {
 async fn what_a_device_wrote_itself_does_not_wake_it() {
     let world = company(|_| {}).await;
     let mut push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let mut tablet = Phone::enrol(&world, "ana@example.com").await;
+    let (phone, mut tablet) = anas_devices(&world, &push).await;
     subscribe(&world, &phone, format!("{}/phone", push.origin)).await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
     tablet.make_account("Propia").await;
     assert_eq!(push.next().await.path, "/phone");
     revoke(&world, &tablet).await;
@@ -195,10 +195,7 @@ async fn what_a_device_wrote_itself_does_not_wake_it() {
 async fn who_came_by_herself_in_time_is_not_woken() {
     let world = company(|config| config.wake.delay = Duration::from_hours(1)).await;
     let push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let mut tablet = Phone::enrol(&world, "ana@example.com").await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
+    let (mut phone, mut tablet) = anas_devices(&world, &push).await;
     phone.make_account("Segunda").await;
     wait_until_owed(&world, Some("news")).await;
     tablet.exchange(json!([])).await;
@@ -210,10 +207,7 @@ async fn who_came_by_herself_in_time_is_not_woken() {
 async fn a_push_service_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
     let world = company(|_| {}).await;
     let mut push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let tablet = Phone::enrol(&world, "ana@example.com").await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
+    let (mut phone, _) = anas_devices(&world, &push).await;
     push.answer_next((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "2")]));
     phone.make_account("Segunda").await;
     push.next().await;
@@ -229,10 +223,7 @@ async fn a_push_service_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
 async fn a_subscription_that_is_gone_is_forgotten_and_a_redirect_is_not_followed() {
     let world = company(|_| {}).await;
     let mut push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let tablet = Phone::enrol(&world, "ana@example.com").await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
+    let (mut phone, tablet) = anas_devices(&world, &push).await;
     push.answer_next((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")]));
     phone.make_account("Segunda").await;
     assert_eq!(push.next().await.path, "/tablet");
@@ -247,10 +238,7 @@ async fn a_subscription_that_is_gone_is_forgotten_and_a_redirect_is_not_followed
 async fn what_is_owed_and_the_key_outlive_a_restart() {
     let world = company(|config| config.wake.delay = Duration::from_hours(1)).await;
     let mut push = PushReceiver::start().await;
-    let mut phone = Phone::enrol(&world, "ana@example.com").await;
-    phone.make_account("Primera").await;
-    let tablet = Phone::enrol(&world, "ana@example.com").await;
-    subscribe(&world, &tablet, format!("{}/tablet", push.origin)).await;
+    let (mut phone, tablet) = anas_devices(&world, &push).await;
     let key = hello(&world, &tablet).await["wake_key"].as_str().expect("a key").to_owned();
     phone.make_account("Segunda").await;
     wait_until_owed(&world, Some("news")).await;

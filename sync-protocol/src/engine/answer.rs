@@ -215,6 +215,7 @@ pub(super) fn commit(
 /// The batch of a model that is here: what waits in the outbox is called as it calls it.
 pub(super) fn take_model(saved: &Saved, hash: String, names: Names) -> Batch {
     let renamed = saved.outbox.iter().filter_map(|mutation| names.mutation(mutation));
+    let renamed = renamed.filter(|_| !is_seeded(Fault::KeepFormerNames));
     let mut ops: Vec<StoreOp> = renamed.map(StoreOp::OutboxRename).collect();
     let attention = saved.attention.iter().filter_map(|known| {
         let mutation = names.mutation(&known.mutation)?;

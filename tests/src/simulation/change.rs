@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use cartera_server::record::write::Change as ServerChange;
 use crm::Fields;
+use crm::model::Model;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sync_protocol::id::RecordId;
 use sync_protocol::wire::{FieldOperation, MutationKind};
 
+use super::names::{Named, any_named};
 use super::office::Staff;
 
 /// A change of one record among those that its author sees.
@@ -79,6 +81,8 @@ pub enum ChangeKind {
     Log,
     /// Links to contacts.
     Contacts(u8),
+    /// What is called otherwise, or is no more, when the model goes on.
+    Named(Named),
     /// A value of the wrong type.
     Nonsense,
 }
@@ -120,7 +124,7 @@ impl Intent {
         Self { kind: MutationKind::Delete, ..Self::update(entity, record, json!({})) }
     }
 
-    fn operate(entity: &str, record: RecordId, operation: FieldOperation) -> Self {
+    pub(super) fn operate(entity: &str, record: RecordId, operation: FieldOperation) -> Self {
         Self { ops: vec![operation], ..Self::update(entity, record, json!({})) }
     }
 
@@ -134,6 +138,8 @@ impl Intent {
 pub(super) struct Author<'a> {
     /// Records with their entities, sorted.
     pub(super) sees: Vec<(RecordId, String)>,
+    /// The model that she knows.
+    pub(super) model: Option<&'a Model>,
     pub(super) staff: &'a Staff,
     pub(super) new_id: &'a dyn Fn() -> RecordId,
     pub(super) now_ms: i64,
@@ -235,6 +241,7 @@ impl Author<'_> {
                 let (contact, _) = self.nth(&["contact"], n)?;
                 Some(Intent::update("opportunity", deal()?, json!({"contacts": [contact]})))
             }
+            Kind::Named(named) => named.intent(self.model?, account()?, self.now_ms, mark),
             Kind::Nonsense => update(any(), json!({"tags": 7, "no_such_field": true})),
         }
     }
@@ -315,6 +322,7 @@ fn any_kind() -> impl Strategy<Value = ChangeKind> {
         2 => (0..3_u8).prop_map(Kind::Status),
         1 => any::<u16>().prop_map(Kind::Amount),
         1 => (0..4_u8).prop_map(Kind::Contacts),
+        6 => any_named().prop_map(Kind::Named),
         1 => Just(Kind::Nonsense),
     ];
     let moving = prop_oneof![
@@ -333,5 +341,5 @@ fn any_kind() -> impl Strategy<Value = ChangeKind> {
         2 => Just(Kind::Visit),
         2 => Just(Kind::Log),
     ];
-    prop_oneof![8 => making, 3 => Just(Kind::Delete), 20 => setting, 12 => moving, 9 => operating]
+    prop_oneof![8 => making, 3 => Just(Kind::Delete), 25 => setting, 12 => moving, 9 => operating]
 }

@@ -26,6 +26,8 @@ pub struct Device {
     pub(super) is_online: bool,
     pub(super) fails_commit: bool,
     pub(super) page_bytes: u64,
+    /// The model by whose names its person calls things: kept, or about to be.
+    pub(super) model: Option<String>,
     pub(super) tickets: u64,
     /// The mutations that the person was told are saved.
     pub(super) told: BTreeMap<MutationId, Mutation>,
@@ -56,6 +58,7 @@ impl Device {
             is_online: true,
             fails_commit: false,
             page_bytes: 1 << 20,
+            model: None,
             tickets: 0,
             told: BTreeMap::new(),
             answered: BTreeMap::new(),
@@ -74,6 +77,7 @@ impl Device {
         if let Some(file) = &self.file {
             assert_eq!(file.saved().expect("the file can be read"), saved, "left: the file, right: the memory");
         }
+        self.model.clone_from(&saved.position.model);
         self.engine = Engine::restore(saved, settings(self.number));
         self.give(server_ms, Input::Start);
         if !self.is_online {

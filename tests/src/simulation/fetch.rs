@@ -1,43 +1,26 @@
-//! A manifest and its chunks on their way to a device.
+//! A manifest and its chunks on their way to a device, and the model.
 
 use std::hash::Hash as _;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use sync_protocol::engine::{Answer, Fetch};
+use cartera_client::device::names;
+use crm::model::Model;
+use sync_protocol::engine::{Answer, Fetch, Input};
 use sync_protocol::wire::chunk::Chunk;
 use sync_protocol::wire::{ChunksRequest, ManifestResponse, Problem};
 
 use super::device::Device;
 use super::fault::Fault;
-use super::line::busy;
 use super::office::Reply;
 use super::oracle::Oracle;
 use super::world::World;
 
 impl World {
-    /// Something that a device fetches, with what goes wrong on the way. Nothing of it changes the server.
+    /// Something that a device fetches, with what goes wrong on the way.
     pub(super) async fn fetch(&mut self, at: usize, fetch: &Fetch, fault: Option<Fault>) -> Answer {
-        let Some(fault) = fault else { return self.serve_fetch(at, fetch).await };
-        self.tally.count("first sync: a fetch goes wrong");
-        match fault {
-            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Answer::Failed,
-            Fault::AnswerLost | Fault::AnswerCut(_) => {
-                drop(self.serve_fetch(at, fetch).await);
-                Answer::Failed
-            }
-            Fault::Twice => {
-                drop(self.serve_fetch(at, fetch).await);
-                self.serve_fetch(at, fetch).await
-            }
-            Fault::Busy => Answer::Problem { problem: busy(), retry_after_ms: Some(2_000) },
-            Fault::Dies(_) => {
-                let answer = self.serve_fetch(at, fetch).await;
-                self.office.restart().await;
-                answer
-            }
-        }
+        self.ask("first sync: a fetch goes wrong", fault, async |world| world.serve_fetch(at, fetch).await).await
     }
 
     /// Of the chunks asked for one comes, so that anything may happen between two.
@@ -72,6 +55,29 @@ impl World {
             assert!(reply.status == StatusCode::UNAUTHORIZED && !may_sign_in, "{}: {problem:?}", self.devices[at]);
         }
         Answer::Problem { problem: Box::new(problem), retry_after_ms: None }
+    }
+
+    /// The model that a device was told of.
+    pub(super) async fn fetch_model(&mut self, at: usize, hash: String) -> Input {
+        self.tally.count("device: fetches a model");
+        let token = format!("Bearer {}", self.devices[at].token);
+        let get = Request::builder().uri(format!("/sync/v1/model/{hash}")).header(header::AUTHORIZATION, token);
+        let reply = self.office.ask(get.body(Body::empty()).expect("a request")).await;
+        match reply.status {
+            StatusCode::OK => {
+                let json = String::from_utf8(reply.bytes).expect("a model is text");
+                let model = Model::from_json(&json).expect("a model");
+                let held = self.devices[at].store.saved().position.model;
+                let before = held.and_then(|held| self.models.get(&held));
+                let names = before.map(|before| names(before, &model)).unwrap_or_default();
+                self.models.insert(hash.clone(), model);
+                self.devices[at].model = Some(hash.clone());
+                Input::ModelStored { hash, names }
+            }
+            // Another model is in force since, or she may not sign in.
+            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Input::ModelFailed,
+            status => panic!("model {hash}: {status}"),
+        }
     }
 }
 

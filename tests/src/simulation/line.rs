@@ -91,6 +91,34 @@ impl World {
         Answer::Failed
     }
 
+    /// A request that changes nothing on the server, with what goes wrong on the way; `serve` has it answered.
+    pub(super) async fn ask(
+        &mut self,
+        goes_wrong: &str,
+        fault: Option<Fault>,
+        serve: impl AsyncFn(&mut Self) -> Answer,
+    ) -> Answer {
+        let Some(fault) = fault else { return serve(self).await };
+        self.tally.count(goes_wrong);
+        match fault {
+            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Answer::Failed,
+            Fault::AnswerLost | Fault::AnswerCut(_) => {
+                drop(serve(self).await);
+                Answer::Failed
+            }
+            Fault::Twice => {
+                drop(serve(self).await);
+                serve(self).await
+            }
+            Fault::Busy => Answer::Problem { problem: busy(), retry_after_ms: Some(2_000) },
+            Fault::Dies(_) => {
+                let answer = serve(self).await;
+                self.office.restart().await;
+                answer
+            }
+        }
+    }
+
     async fn serve(&mut self, at: usize, request: &ExchangeRequest) -> Answer {
         let reply = self.office.ask(post(&self.devices[at], request, None)).await;
         self.take(at, request, &reply)
@@ -175,7 +203,7 @@ impl World {
         let response: ExchangeResponse = serde_json::from_slice(&reply.bytes).expect("a response");
         let oracle = Oracle::read(&self.office);
         let device = &mut self.devices[at];
-        check::outcomes(device, request, &response, &mut self.tally);
+        check::outcomes(device, request, &response, &oracle, &mut self.tally);
         // Where somebody wrote between the page and this look at the tables, they tell nothing of the page. Who asks for
         // outcomes only is not sent one.
         if response.head == oracle.head && request.limit_bytes > 0 {
@@ -191,7 +219,7 @@ impl World {
     }
 }
 
-pub(super) fn busy() -> Box<Problem> {
+fn busy() -> Box<Problem> {
     Box::new(Problem {
         kind: "urn:cartera:problem:unavailable".into(),
         code: "unavailable".into(),

@@ -14,7 +14,6 @@ use tempfile::TempDir;
 
 use super::check;
 use super::fault::Fault;
-use super::line::busy;
 use super::office::Office;
 use super::oracle::Oracle;
 use super::world::World;
@@ -59,27 +58,9 @@ impl World {
         }
     }
 
-    /// A device compares what it holds, with what goes wrong on the way. Nothing of it changes the server.
+    /// A device compares what it holds, with what goes wrong on the way.
     pub(super) async fn compare(&mut self, at: usize, request: &DigestRequest, fault: Option<Fault>) -> Answer {
-        let Some(fault) = fault else { return self.serve_comparison(at, request).await };
-        self.tally.count("mending: a request goes wrong");
-        match fault {
-            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Answer::Failed,
-            Fault::AnswerLost | Fault::AnswerCut(_) => {
-                drop(self.serve_comparison(at, request).await);
-                Answer::Failed
-            }
-            Fault::Twice => {
-                drop(self.serve_comparison(at, request).await);
-                self.serve_comparison(at, request).await
-            }
-            Fault::Busy => Answer::Problem { problem: busy(), retry_after_ms: Some(2_000) },
-            Fault::Dies(_) => {
-                let answer = self.serve_comparison(at, request).await;
-                self.office.restart().await;
-                answer
-            }
-        }
+        self.ask("mending: a request goes wrong", fault, async |world| world.serve_comparison(at, request).await).await
     }
 
     async fn serve_comparison(&mut self, at: usize, request: &DigestRequest) -> Answer {

@@ -9,7 +9,7 @@
 //! | module | knows |
 //! |---|---|
 //! | [`story`] | what can happen, and the story of a seed |
-//! | `change`, `moves`, `upgrade`, `fault` | one kind of thing that can happen each |
+//! | `change`, `names`, `moves`, `upgrade`, `fault` | one kind of thing that can happen each |
 //! | `office` | the server, who works there, its crashes |
 //! | `device` | a device: engine, store, what its person was told |
 //! | `world` | everything under one roof: carries out a story's steps |
@@ -33,6 +33,7 @@ mod line;
 mod live;
 mod mend;
 mod moves;
+mod names;
 mod office;
 mod oracle;
 pub mod seeds;
@@ -46,6 +47,7 @@ pub use device::Device;
 pub use fault::{Death, Fault, Moment};
 pub use live::Arrival;
 pub use moves::Move;
+pub use names::Named;
 pub use office::{Held, Office, Staff};
 pub use seeds::{Failure, Report, Seeds};
 pub use story::{Carrier, Step, Story};

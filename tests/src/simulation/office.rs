@@ -30,7 +30,8 @@ use uuid::Uuid;
 
 use super::change::Intent;
 use super::moves::Move;
-use super::upgrade::{BASICS, Upgrade};
+use super::names::NAMES;
+use super::upgrade::Upgrade;
 
 /// The roles that people get.
 pub(super) const ROLES: [&str; 3] = ["sales_rep", "sales_manager", "admin"];
@@ -106,7 +107,7 @@ fn morning() -> &'static Morning {
 async fn found() -> Morning {
     let folder = TempDir::new().expect("a temporary folder");
     let mut office = Office::over(folder, Staff::default(), 7).await;
-    apply(&office.app, "basics", BASICS, false).await.expect("a sound overlay");
+    apply(&office.app, "names", NAMES[0], false).await.expect("a sound overlay");
     for (name, above) in [("Iberia", None), ("North", Some(0)), ("South", None)] {
         let above = above.map(|above: usize| office.staff.territories[above]);
         let id = office.make("territory", json!({"name": name, "parent": above})).await;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything that must happen in a run.
 const MUST_HAPPEN: &[&str] = &[
+    "device: calls what waits otherwise",
     "device: commit fails",
     "device: dies after a commit",
     "device: dies after a request",
@@ -40,6 +41,8 @@ const MUST_HAPPEN: &[&str] = &[
     "mending: something differs",
     "mending: the device was away for long",
     "mending: the server was restored",
+    "model: fields and options are called otherwise",
+    "model: fields and options are no more",
     "model: more fields",
     "model: other rights of a role",
     "model: other rules",
@@ -62,6 +65,8 @@ const MUST_HAPPEN: &[&str] = &[
     "operation: scope_drop",
     "outcome: applied",
     "outcome: merged",
+    "outcome: of a change by a former name",
+    "outcome: of a change of a removed field",
     "outcome: rejected, conflict",
     "outcome: rejected, dependency-rejected",
     "outcome: rejected, forbidden",

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-/// An overlay, laid or replaced: its name and how far it goes. The server refuses one that would take something away.
+use super::names::NAMES;
+
+/// An overlay, laid or replaced: its name and how far it goes. The server refuses one that would take something away
+/// without saying so.
 #[derive(Clone, Copy, Debug)]
 pub enum Upgrade {
     /// More fields.
@@ -11,16 +14,9 @@ pub enum Upgrade {
     Rules(u8),
     /// What roles may see and do.
     Rights(u8),
+    /// Fields and options are called otherwise, or are no more.
+    Names(u8),
 }
-
-/// What every tenant here starts with: classes of fields that the core model does not use.
-pub(super) const BASICS: &str = "
-entity: account
-fields:
-  visits: {type: integer, merge: counter, labels: {es: Visitas, en: Visits}}
-  record_order: {type: integer, merge: max, labels: {es: Mayor pedido, en: Largest order}}
-  first_order: {type: integer, merge: min, labels: {es: Menor pedido, en: Smallest order}}
-";
 
 const FIELDS: [&str; 3] = [
     "
@@ -116,6 +112,7 @@ impl Upgrade {
             Self::Fields(n) => ("fields", nth(&FIELDS, n)),
             Self::Rules(n) => ("rules", nth(&RULES, n)),
             Self::Rights(n) => ("rights", nth(&RIGHTS, n)),
+            Self::Names(n) => ("names", nth(&NAMES, n)),
         }
     }
 
@@ -126,6 +123,8 @@ impl Upgrade {
             Self::Fields(_) => "model: more fields",
             Self::Rules(_) => "model: other rules",
             Self::Rights(_) => "model: other rights of a role",
+            Self::Names(1) => "model: fields and options are called otherwise",
+            Self::Names(_) => "model: fields and options are no more",
         }
     }
 }
@@ -135,5 +134,6 @@ pub(super) fn any_upgrade() -> impl Strategy<Value = Upgrade> {
         (0..3_u8).prop_map(Upgrade::Fields),
         (0..3_u8).prop_map(Upgrade::Rules),
         (0..4_u8).prop_map(Upgrade::Rights),
+        (1..3_u8).prop_map(Upgrade::Names),
     ]
 }

@@ -4,9 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher as _;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
-use cartera_client::device::names;
 use cartera_server::record::write::Decision;
 use crm::model::Model;
 use sync_protocol::engine::{CommitFailure, Draft, Edit, Effect, Input};
@@ -54,7 +51,7 @@ pub struct World {
     /// The last copy of the server's disk.
     pub(super) backup: Option<Backup>,
     /// The models that devices fetched, by hash.
-    models: HashMap<String, Model>,
+    pub(super) models: HashMap<String, Model>,
     /// The step under way.
     now: usize,
 }
@@ -177,11 +174,12 @@ impl World {
         let mut sees: Vec<(RecordId, String)> = views.map(|view| (view.id, view.entity)).collect();
         sees.sort_unstable();
         let now_ms = self.office.now_ms() + device.skew_ms;
+        let model = device.model.as_ref().and_then(|held| self.models.get(held));
         let mut drafts = Vec::new();
         for (n, change) in changes.iter().enumerate() {
             let new_id = || self.office.new_id();
             let mark = format!("{}.{n}", self.now);
-            let author = Author { sees: sees.clone(), staff: &self.office.staff, new_id: &new_id, now_ms, mark };
+            let author = Author { sees: sees.clone(), model, staff: &self.office.staff, new_id: &new_id, now_ms, mark };
             for intent in author.intents(change) {
                 self.tally.count(intent.name());
                 let Intent { kind, entity, record, set, ops } = intent;
@@ -225,10 +223,13 @@ impl World {
         let sees: Vec<(RecordId, String)> =
             self.office.records().into_iter().map(|held| (held.id, held.entity)).collect();
         let new_id = || self.office.new_id();
+        let model = self.office.app.model();
         let intents = changes.iter().enumerate().flat_map(|(n, change)| {
             let now_ms = self.office.now_ms();
             let mark = format!("{}.{n} elsewhere", self.now);
-            Author { sees: sees.clone(), staff: &self.office.staff, new_id: &new_id, now_ms, mark }.intents(change)
+            let model = Some(&*model);
+            let staff = &self.office.staff;
+            Author { sees: sees.clone(), model, staff, new_id: &new_id, now_ms, mark }.intents(change)
         });
         intents.collect()
     }
@@ -314,6 +315,9 @@ impl World {
             return Input::CommitFailed { commit, failure: CommitFailure::Storage };
         }
         check::nothing_told_is_lost(device);
+        if batch.ops.iter().any(|op| matches!(op, StoreOp::OutboxRename(_))) {
+            self.tally.count("device: calls what waits otherwise");
+        }
         let checkpoint = batch.ops.iter().find_map(|op| match op {
             StoreOp::Checkpoint { cursor, .. } => Some(cursor),
             _ => None,
@@ -324,27 +328,6 @@ impl World {
             device.check_file();
         }
         Input::Committed { commit }
-    }
-
-    async fn fetch_model(&mut self, at: usize, hash: String) -> Input {
-        self.tally.count("device: fetches a model");
-        let token = format!("Bearer {}", self.devices[at].token);
-        let get = Request::builder().uri(format!("/sync/v1/model/{hash}")).header(header::AUTHORIZATION, token);
-        let reply = self.office.ask(get.body(Body::empty()).expect("a request")).await;
-        match reply.status {
-            StatusCode::OK => {
-                let json = String::from_utf8(reply.bytes).expect("a model is text");
-                let model = Model::from_json(&json).expect("a model");
-                let held = self.devices[at].store.saved().position.model;
-                let before = held.and_then(|held| self.models.get(&held));
-                let names = before.map(|before| names(before, &model)).unwrap_or_default();
-                self.models.insert(hash.clone(), model);
-                Input::ModelStored { hash, names }
-            }
-            // Another model is in force since, or she may not sign in.
-            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Input::ModelFailed,
-            status => panic!("model {hash}: {status}"),
-        }
     }
 
     async fn crash(&mut self, at: usize, moment: Moment) {

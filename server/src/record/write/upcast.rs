@@ -3,6 +3,7 @@
 
 use crm::model::{Entity, Evolution};
 use serde_json::Value;
+use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::wire::{FieldOperation, Mutation, Outcome};
 
 use crate::record::write::Change;
@@ -19,6 +20,9 @@ pub(super) fn change_of(mutation: &Mutation, entity: Option<&Entity>) -> Change 
         ops: mutation.ops.clone(),
     };
     let Some(evolution) = entity.map(Evolution::of).filter(|evolution| !evolution.is_nothing()) else { return change };
+    if is_seeded(Fault::ForgetFormerNames) {
+        return change;
+    }
     let gone = evolution.follow(&mut change.set);
     change.set.extend(gone);
     for operation in &mut change.ops {

@@ -7,6 +7,7 @@ use sync_protocol::id::RecordId;
 use sync_protocol::wire::{FieldOperation, MutationKind, Verdict};
 use uuid::Uuid;
 
+use super::super::names::last_name;
 use super::super::oracle::Oracle;
 use super::super::world::World;
 use super::{answered, is_done};
@@ -41,7 +42,8 @@ fn entries_stand_once(world: &World, oracle: &Oracle) {
         let Some(held) = oracle.record(mutation.record) else { continue };
         for operation in &mutation.ops {
             let FieldOperation::Append { field, values } = operation else { continue };
-            let log = held.fields.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+            let log = held.fields.iter().find(|(name, _)| last_name(name) == last_name(field));
+            let log = log.and_then(|(_, log)| log.as_array().cloned()).unwrap_or_default();
             let times = log.iter().filter(|entry| entry["text"] == values[0]["text"]).count();
             assert_eq!(times, usize::from(is_done(outcome)), "{device}: {values:?} stands so often in {log:?}");
         }
@@ -53,7 +55,7 @@ fn counters_add_up(world: &World, oracle: &Oracle) {
     let mut add = |record, operations: &[FieldOperation]| {
         for operation in operations {
             if let FieldOperation::Increment { field, by } = operation {
-                *sums.entry((record, field.clone())).or_default() += by;
+                *sums.entry((record, last_name(field).to_owned())).or_default() += by;
             }
         }
     };
@@ -66,7 +68,7 @@ fn counters_add_up(world: &World, oracle: &Oracle) {
     for held in oracle.records() {
         let model = oracle.model().entity(&held.entity).expect("a known entity");
         for field in model.fields.values().filter(|field| field.merge == crm::model::MergeClass::Counter) {
-            let expected = sums.get(&(held.id, field.name.clone())).copied().unwrap_or(0);
+            let expected = sums.get(&(held.id, last_name(&field.name).to_owned())).copied().unwrap_or(0);
             let stands = held.fields.get(&field.name).and_then(Value::as_i64).unwrap_or(0);
             assert_eq!(stands, expected, "{} of {}: left: what stands, right: the sum", field.name, held.id);
         }

@@ -7,11 +7,12 @@ use sync_protocol::id::{RecordId, Sequence};
 use sync_protocol::wire::Mutation;
 use uuid::Uuid;
 
+use super::super::names::last_name;
 use super::super::oracle::Oracle;
 use super::super::world::World;
 use super::{answered, is_done};
 
-/// A change of a field: of which record, at which sequence, by which device.
+/// A change of a field, by its last name: of which record, at which sequence, by which device.
 type ChangeKey = (RecordId, String, Sequence, i64);
 
 struct Row {
@@ -29,14 +30,15 @@ fn rows(world: &World) -> Vec<Row> {
     let rows = statement.query_map([], |row| {
         let record = RecordId(Uuid::from_slice(&row.get::<_, Vec<u8>>(0)?).expect("16 bytes"));
         let seq = row.get::<_, i64>(3)?.cast_unsigned();
-        Ok(Row { record, kind: row.get(1)?, field: row.get(2)?, seq, device: row.get(4)? })
+        let field = last_name(&row.get::<_, String>(2)?).to_owned();
+        Ok(Row { record, kind: row.get(1)?, field, seq, device: row.get(4)? })
     });
     rows.expect("a query").map(|row| row.expect("a row")).collect()
 }
 
 /// Whether the field's class lets the value that reached the server first stand.
 fn first_stands(oracle: &Oracle, entity: &str, field: &str) -> bool {
-    let field = oracle.model().entity(entity).and_then(|entity| entity.field(field));
+    let field = oracle.model().entity(entity).and_then(|entity| entity.field(entity.now_called(field)?));
     field.is_some_and(|field| matches!(field.merge, MergeClass::Lww | MergeClass::Guarded))
 }
 
@@ -45,7 +47,7 @@ fn setters<'w>(world: &'w World, oracle: &Oracle) -> HashMap<ChangeKey, Vec<&'w 
     let mut setters: HashMap<ChangeKey, Vec<&Mutation>> = HashMap::new();
     for (device, mutation, outcome) in answered(world).filter(|(_, _, outcome)| is_done(outcome)) {
         for field in mutation.set.keys().filter(|field| first_stands(oracle, &mutation.entity, field)) {
-            let key = (mutation.record, field.clone(), outcome.seq, device.number);
+            let key = (mutation.record, last_name(field).to_owned(), outcome.seq, device.number);
             setters.entry(key).or_default().push(mutation);
         }
     }
@@ -77,7 +79,7 @@ pub(super) fn tells_of_no_blind_overwriting(world: &World, oracle: &Oracle) {
     }
     for (device, mutation, outcome) in answered(world).filter(|(_, _, outcome)| is_done(outcome)) {
         for problem in outcome.reason.iter().flat_map(|reason| &reason.fields) {
-            let key = (mutation.record, problem.field.clone(), device.number);
+            let key = (mutation.record, last_name(&problem.field).to_owned(), device.number);
             assert!(lost.contains(&key), "{device}: what {} lost is in no history: {outcome:?}", mutation.id);
         }
     }

@@ -7,24 +7,32 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sync_protocol::id::MutationId;
 use sync_protocol::store::Store as _;
-use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, Mutation, Operation, Outcome, Verdict};
+use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, FieldOperation, Mutation, Operation, Outcome, Verdict};
 
 use super::device::Device;
+use super::names::{last_called, last_told};
 use super::oracle::{Oracle, Sight, Viewer};
 use super::tally::Tally;
 use super::world::World;
 
-/// One outcome for each mutation, in order, and the same as ever.
-pub(super) fn outcomes(device: &mut Device, request: &ExchangeRequest, response: &ExchangeResponse, tally: &mut Tally) {
+/// One outcome for each mutation, in order, and the same as ever, whatever fields are called meanwhile.
+pub(super) fn outcomes(
+    device: &mut Device,
+    request: &ExchangeRequest,
+    response: &ExchangeResponse,
+    oracle: &Oracle,
+    tally: &mut Tally,
+) {
     let sent: Vec<_> = request.mutations.iter().map(|mutation| mutation.id).collect();
     let answered: Vec<_> = response.outcomes.iter().map(|outcome| outcome.mutation).collect();
     assert_eq!(answered, sent, "{device}: left: the outcomes, right: the mutations");
     for (mutation, outcome) in request.mutations.iter().zip(&response.outcomes) {
         if let Some((known, said)) = device.answered.get(&mutation.id) {
-            assert_eq!(known, mutation, "{device}: a mutation stays what it was");
-            assert_eq!(said, outcome, "{device}: a retry is answered as before");
+            assert_eq!(last_called(known), last_called(mutation), "{device}: a mutation stays what it was");
+            assert_eq!(last_told(said), last_told(outcome), "{device}: a retry is answered as before");
         } else {
             tally.count(&name_of(outcome));
+            former_names_are_understood(mutation, outcome, oracle, tally);
             device.answered.insert(mutation.id, (mutation.clone(), outcome.clone()));
         }
     }
@@ -37,6 +45,27 @@ fn name_of(outcome: &Outcome) -> String {
         (Verdict::Deferred, _) => "outcome: deferred".into(),
         (Verdict::Rejected, Some(reason)) => format!("outcome: rejected, {}", reason.code),
         (Verdict::Rejected, None) => panic!("a rejection has a reason: {outcome:?}"),
+    }
+}
+
+/// Nobody is refused, or told of a loss, for calling a field what it was called when she wrote.
+fn former_names_are_understood(mutation: &Mutation, outcome: &Outcome, oracle: &Oracle, tally: &mut Tally) {
+    let Some(entity) = oracle.model().entity(&mutation.entity) else { return };
+    let named = mutation.set.keys().map(String::as_str).chain(mutation.ops.iter().map(FieldOperation::field));
+    let mut renamed = Vec::new();
+    for name in named {
+        if entity.removed.iter().any(|removed| removed == name) {
+            tally.count("outcome: of a change of a removed field");
+        }
+        if let Some(now) = entity.now_called(name).filter(|now| *now != name) {
+            tally.count("outcome: of a change by a former name");
+            renamed.push(now);
+        }
+    }
+    for problem in outcome.reason.iter().flat_map(|reason| &reason.fields) {
+        // The outcome itself is in the words of today.
+        let is_refused = problem.code == "unknown-field" && renamed.contains(&problem.field.as_str());
+        assert!(!is_refused, "{} is refused for its former name: {outcome:?}, {mutation:?}", problem.field);
     }
 }
 
@@ -100,7 +129,7 @@ pub(super) fn nothing_told_is_lost(device: &Device) {
         let is_kept = device.undone.contains_key(&id) && is_in_journal(device, id);
         assert!(waits.is_some() || is_answered(id) || is_kept, "{device}: mutation {id} is lost");
         if let (Some(told), Some(waits)) = (device.told.get(&id), waits) {
-            let is_same = told == waits || device.is_void_in_place(id, waits);
+            let is_same = last_called(told) == last_called(waits) || device.is_void_in_place(id, waits);
             assert!(is_same, "{device}: the person was told {told:?}, and {waits:?} waits");
         }
     }
@@ -148,7 +177,7 @@ fn is_in_step(device: &Device, oracle: &Oracle) {
     }
     for (id, mutation) in &device.told {
         let (sent, _) = device.answered.get(id).unwrap_or_else(|| panic!("{device}: {id} was never answered"));
-        let is_same = sent == mutation || device.is_void_in_place(*id, sent);
+        let is_same = last_called(sent) == last_called(mutation) || device.is_void_in_place(*id, sent);
         assert!(is_same, "{device}: the person was told {mutation:?}, and {sent:?} was sent");
     }
 }
