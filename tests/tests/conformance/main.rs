@@ -5,7 +5,6 @@ mod proxy;
 
 use cartera_conformance::{Person, Report, Target, Verdict};
 use cartera_tests::{ADMIN, Company, PASSWORD, Server, product, run};
-use faults::FAULTS;
 use proxy::{Fault, Proxy};
 use serde_json::Value;
 
@@ -65,8 +64,9 @@ const SERVERS: usize = 4;
 
 #[test]
 fn a_server_that_breaks_a_rule_fails_on_exactly_that_check() {
+    let faults = faults::all();
     let wrong: Vec<String> = std::thread::scope(|scope| {
-        let shares = FAULTS.chunks(FAULTS.len().div_ceil(SERVERS));
+        let shares = faults.chunks(faults.len().div_ceil(SERVERS));
         let running: Vec<_> = shares.map(|share| scope.spawn(|| seen_otherwise(share))).collect();
         running.into_iter().flat_map(|share| share.join().expect("the suite runs")).collect()
     });
@@ -92,7 +92,7 @@ fn seen_otherwise(faults: &[(&str, Fault)]) -> Vec<String> {
 fn what_failed_is_said_with_what_the_specification_says_and_the_command_fails() {
     let server = Server::start();
     let _ = Company::found(&server);
-    let (check_name, fault) = FAULTS[0];
+    let (check_name, fault) = faults::all()[0];
     let proxy = Proxy::start(server.address(), fault);
     let command = |more: &[&str]| {
         let mut command = product("cartera");

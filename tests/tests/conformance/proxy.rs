@@ -9,8 +9,25 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-/// What a fault does with a request; it may ask the real server, as often as it likes.
-pub type Fault = fn(&Upstream, &Request) -> Reply;
+/// The one mistake that a proxy makes.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// What becomes of a request that is answered; it may ask the real server, as often as it likes.
+    Answers(fn(&Upstream, &Request) -> Reply),
+    /// What becomes of a part of a stream; without one, the device hears nothing of it.
+    Streams(fn(&Upstream, &Request, Part) -> Option<Part>),
+}
+
+/// A stream comes part by part.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Status and headers, line by line.
+    Head(String),
+    /// The lines of one event.
+    Event(String),
+    /// Nothing more comes.
+    End,
+}
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -36,8 +53,8 @@ pub struct Upstream {
     pub answered: Mutex<BTreeSet<(String, u64)>>,
     /// Chunks that were sent, each by the session and what it asked.
     pub sent: Mutex<BTreeMap<(String, String), Reply>>,
-    /// Cursors of manifests.
-    pub manifests: Mutex<BTreeSet<String>>,
+    /// Names that came by and mean something when they come again.
+    pub known: Mutex<BTreeSet<String>>,
 }
 
 /// The proxy; it ends with this value.
@@ -57,7 +74,7 @@ impl Proxy {
             address: server,
             answered: Mutex::default(),
             sent: Mutex::default(),
-            manifests: Mutex::default(),
+            known: Mutex::default(),
         });
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
@@ -98,16 +115,53 @@ fn serve(upstream: &Upstream, fault: Fault, mut connection: TcpStream) -> std::i
     reader.read_exact(&mut body)?;
     let request = Request { line, headers, body };
     if request.is_stream() {
-        // As it comes, and unharmed: what it tells is told to long polls as well.
-        return std::io::copy(&mut upstream.send(&request)?, &mut connection).map(drop);
+        return stream(upstream, fault, &request, connection);
     }
-    let reply = fault(upstream, &request);
+    let reply = match fault {
+        Fault::Answers(change) => change(upstream, &request),
+        Fault::Streams(_) => upstream.ask(&request),
+    };
     write!(connection, "HTTP/1.1 {}\r\n", reply.status)?;
     for (name, value) in reply.headers.iter().filter(|(name, _)| !is_of_connection(name)) {
         write!(connection, "{name}: {value}\r\n")?;
     }
     write!(connection, "content-length: {}\r\nconnection: close\r\n\r\n", reply.body.len())?;
     connection.write_all(&reply.body)
+}
+
+/// Passes a stream on as it comes.
+fn stream(upstream: &Upstream, fault: Fault, request: &Request, mut connection: TcpStream) -> std::io::Result<()> {
+    let changed = |part| match fault {
+        Fault::Streams(change) => change(upstream, request, part),
+        Fault::Answers(_) => Some(part),
+    };
+    let mut reader = BufReader::new(upstream.send(request)?);
+    let mut next: fn(String) -> Part = Part::Head;
+    loop {
+        let block = read_block(&mut reader)?;
+        let part = if block.is_empty() { Part::End } else { next(block) };
+        let is_over = matches!(part, Part::End);
+        match changed(part) {
+            Some(Part::Head(lines) | Part::Event(lines)) => write!(connection, "{lines}\r\n")?,
+            Some(Part::End) => return Ok(()),
+            // The device ends it.
+            None if is_over => return connection.read(&mut [0]).map(drop),
+            None => {}
+        }
+        next = Part::Event;
+    }
+}
+
+/// Lines up to an empty one, which is not among them.
+fn read_block(reader: &mut impl BufRead) -> std::io::Result<String> {
+    let mut block = String::new();
+    loop {
+        let length = block.len();
+        if reader.read_line(&mut block)? == 0 || block[length..].trim().is_empty() {
+            block.truncate(length);
+            return Ok(block);
+        }
+    }
 }
 
 fn read_head(reader: &mut impl BufRead) -> std::io::Result<(String, Vec<(String, String)>)> {
@@ -140,6 +194,11 @@ impl Upstream {
     /// Asks the real server. In HTTP/1.0 its answer ends where the connection does.
     pub fn ask(&self, request: &Request) -> Reply {
         self.try_ask(request).expect("the real server answers")
+    }
+
+    /// Whether that came by before.
+    pub fn knows(&self, name: &str) -> bool {
+        self.known.lock().expect("nobody fails while holding it").contains(name)
     }
 
     fn send(&self, request: &Request) -> std::io::Result<TcpStream> {
