@@ -45,12 +45,15 @@ impl IndexPlan {
     }
 
     /// What the index is to know of a record; nothing of one whose entity the plan does not know.
+    ///
+    /// # Panics
+    /// Never: every value has words.
     #[must_use]
     pub fn index(&self, entity: &str, fields: &Fields) -> Indexed {
         let Some(plan) = self.entities.get(entity) else {
             return Indexed::default();
         };
-        plan.index(|name| fields.get(name).map(Field::Read)).expect("what was read once is read again")
+        plan.index(|name| fields.get(name).map(Field::Read)).expect("every value has words")
     }
 
     /// The same of a chunk's row, of which only the fields are read that the index is about.

@@ -24,8 +24,9 @@ use crate::platform::db::Db;
 use crate::platform::entropy::Entropy;
 use crate::platform::telemetry::metrics::Metrics;
 
-/// How many changes one commit gathers at the most; what waits beyond them goes into the next.
-const CHANGES_PER_COMMIT: usize = 4_000;
+/// How many changes one commit gathers at the most; what waits beyond them goes into the next. Enough that each costs
+/// next to nothing of the commit, and few enough that while some are written, devices answered before make their next.
+const CHANGES_PER_COMMIT: usize = 400;
 /// How many requests may wait for the writer, besides [`Room`] for what they carry; the next one is turned away.
 const QUEUE_LENGTH: usize = 4_096;
 
