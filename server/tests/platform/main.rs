@@ -3,9 +3,11 @@
 mod backpressure;
 mod command;
 mod devices;
+mod entitlement;
 mod listeners;
 mod listening;
 mod live;
+mod modules;
 mod passwords;
 mod push_receiver;
 mod routes;
@@ -16,5 +18,6 @@ mod shutdown;
 mod support;
 mod sync_rules;
 mod telemetry;
+mod tenancy;
 mod users;
 mod wake;
