@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use crm::model::Model;
 use tokio::sync::watch;
@@ -254,7 +255,7 @@ impl App {
 pub fn router(app: &App) -> Router {
     let timed = http::with_timeout(routes(), app.config().http.request_timeout);
     let routes = timed.merge(untimed_routes()).merge(telemetry::routes::guarded());
-    finish(app, routes)
+    finish(app, routes.route_layer(from_fn_with_state(app.clone(), entitlement::refuse_changes)))
 }
 
 /// The whole server for callers within the process, who act as the operator of the machine.

@@ -7,8 +7,10 @@
 mod file;
 mod follow;
 mod health;
+mod power;
 mod token;
 
 pub use self::file::{Entitlements, Limits, Power, UnreadableFile};
 pub use self::follow::{Following, at_start, follow};
 pub use self::health::routes;
+pub use self::power::{expect_changes_taken, refuse_changes};

@@ -16,6 +16,7 @@ use super::first_syncs::Place;
 use super::page::Page;
 use super::pull::{PullError, Puller};
 use crate::app::App;
+use crate::entitlement::expect_changes_taken;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
 use crate::platform::http::problem::{self, ApiError, Kind, NO_DEVICE};
@@ -255,6 +256,7 @@ async fn push(
         Some("es") => crm::model::Language::Es,
         _ => caller.language,
     };
+    expect_changes_taken(app, language)?;
     let author = Author { user: Some(caller.user), device: device.num, rights: caller.rights.clone(), language };
     app.writer().push(author, request.mutations.clone(), request.acknowledged).await.map_err(|error| match error {
         PushError::Gap { expected, got } => ApiError::new(MUTATION_GAP)

@@ -10,6 +10,7 @@ mod live;
 mod modules;
 mod passwords;
 mod push_receiver;
+mod read_only;
 mod routes;
 mod routes_are_described;
 mod routes_need_credentials;
