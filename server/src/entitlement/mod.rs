@@ -10,7 +10,16 @@ mod health;
 mod power;
 mod token;
 
+use axum::http::StatusCode;
+
 pub use self::file::{Entitlements, Limits, Power, UnreadableFile};
 pub use self::follow::{Following, at_start, follow};
 pub use self::health::routes;
 pub use self::power::{expect_changes_taken, refuse_changes};
+use crate::platform::http::Kind;
+
+/// As many devices are enrolled as the tenant is entitled to.
+pub const LIMIT_DEVICES: Kind = Kind::new(StatusCode::FORBIDDEN, "limit-devices", "No further device may be enrolled.");
+
+/// As many people may sign in as the tenant is entitled to.
+pub const LIMIT_USERS: Kind = Kind::new(StatusCode::FORBIDDEN, "limit-users", "No further user may sign in.");

@@ -4,6 +4,7 @@ mod backpressure;
 mod command;
 mod devices;
 mod entitlement;
+mod limits;
 mod listeners;
 mod listening;
 mod live;
