@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::Entitlements;
+use super::{Entitlements, first_administrator};
 use crate::app::App;
 use crate::live::Snapshot;
 use crate::platform::config;
@@ -40,14 +40,14 @@ pub fn at_start(operator: &config::Operator) -> Entitlements {
 #[must_use]
 pub fn follow(app: &App) -> Following {
     let operator = &app.config().operator;
-    let is_there = operator.entitlements_file.is_some();
+    let is_there = operator.entitlements_file.is_some() || operator.first_administrator_dir.is_some();
     warn_of_unknown_modules(&app.catalogue());
     Following(is_there.then(|| tokio::spawn(keep_looking(app.clone())).abort_handle()))
 }
 
 async fn keep_looking(app: App) {
     let operator = app.config().operator.clone();
-    let mut entitlements = Complaint::default();
+    let (mut entitlements, mut administrator) = (Complaint::default(), Complaint::default());
     let mut looks = tokio::time::interval(operator.look_every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -56,6 +56,10 @@ async fn keep_looking(app: App) {
             let obeyed = obey(&app, file).await;
             app.metrics().entitlements_unread(obeyed.is_err());
             entitlements.hear("new entitlements are not obeyed; those of before are", obeyed);
+        }
+        if let Some(folder) = &operator.first_administrator_dir {
+            let made = first_administrator::make_where_nobody_signs_in(&app, folder).await;
+            administrator.hear("the first administrator could not be made", made);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! over the network; who runs commands on the server's machine is held back by nothing here.
 
 mod file;
+mod first_administrator;
 mod follow;
 mod health;
 mod power;

@@ -4,6 +4,7 @@ mod backpressure;
 mod command;
 mod devices;
 mod entitlement;
+mod first_administrator;
 mod limits;
 mod listeners;
 mod listening;
