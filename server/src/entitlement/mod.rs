@@ -1,8 +1,8 @@
 //! What the tenant is entitled to, as whoever runs many of them says it in files: modules, limits, whether changes are
 //! taken, and who is the first administrator. The files may change while the server runs, and a new one is obeyed at once.
 //!
-//! What is in force stands in the catalogue, beside the model that it narrows, and so in every snapshot. It binds people
-//! over the network; who runs commands on the server's machine is held back by nothing here.
+//! What is in force stands in the catalogue, beside the model that it narrows, and so in every snapshot. Limits and power
+//! bind people over the network, and not who runs commands on the server's machine; a module that is off is off for all.
 
 mod file;
 mod first_administrator;
