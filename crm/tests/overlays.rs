@@ -163,6 +163,7 @@ fn what_would_change_or_loosen_the_core_is_refused() {
             "already",
         ),
         ("title: number", "opportunity.title", "cannot change"),
+        ("module: leads", "opportunity.module", "cannot change"),
     ] {
         let (found, problems) = refused(&format!("entity: opportunity\n{yaml}"));
         assert_eq!(found, path, "{yaml}\n{problems}");

@@ -55,6 +55,18 @@ fn a_role_knows_only_entities_that_it_may_read() {
 }
 
 #[test]
+fn of_a_module_that_is_off_no_role_knows_anything() {
+    let model = Model::core();
+    assert_eq!(model.modules().into_iter().collect::<Vec<_>>(), ["catalogue", "leads", "sales"]);
+    let view = model.with_modules(|module| module == "sales").for_role("admin");
+    assert!(view.entity("opportunity").is_some() && view.entity("account").is_some());
+    assert!(view.entity("lead").is_none() && view.entity("product").is_none());
+    let everything = model.with_modules(|_| true).for_role("admin");
+    assert_eq!(everything.hash, model.for_role("admin").hash, "a role is not told what belongs to which module");
+    assert!(everything.entities.values().all(|entity| entity.module.is_none()));
+}
+
+#[test]
 fn an_administrator_sees_every_definition() {
     let model = model();
     let view = model.for_role("admin");

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use crm::model::Model;
 use tokio::sync::watch;
 
 use crate::blob::{self, Blobs};
+use crate::entitlement::{self, Entitlements};
 use crate::exchange::FirstSyncs;
 use crate::live::Live;
 use crate::live_feed::{self, LiveFeed};
@@ -66,7 +68,8 @@ impl App {
         let mut tx = db.write().await?;
         let (tenant, head) = tenant::open(&mut tx, clock.now_ms(), entropy.as_ref()).await?;
         let model = tenant::model(&mut tx).await?;
-        let snapshot = model::step::start(model, clock.now_ms(), &mut tx).await?;
+        let entitlements = Arc::new(entitlement::at_start(&config.operator));
+        let snapshot = model::step::start(model, entitlements, clock.now_ms(), &mut tx).await?;
         exchange::recount_where_missing(&snapshot, &mut tx).await?;
         tx.commit().await?;
         let live = Arc::new(Live::new(snapshot, head));
@@ -226,6 +229,12 @@ impl App {
         self.catalogue().model.clone()
     }
 
+    /// What the tenant is entitled to.
+    #[must_use]
+    pub fn entitlements(&self) -> Arc<Entitlements> {
+        self.catalogue().entitlements.clone()
+    }
+
     /// Who is who.
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
@@ -246,7 +255,7 @@ impl App {
 pub fn router(app: &App) -> Router {
     let timed = http::with_timeout(routes(), app.config().http.request_timeout);
     let routes = timed.merge(untimed_routes()).merge(telemetry::routes::guarded());
-    finish(app, routes)
+    finish(app, routes.route_layer(from_fn_with_state(app.clone(), entitlement::refuse_changes)))
 }
 
 /// The whole server for callers within the process, who act as the operator of the machine.
@@ -254,9 +263,10 @@ pub fn operator_router(app: &App) -> Router {
     router(app).layer(Extension(LocalOperator::new()))
 }
 
-/// What `telemetry.listen` answers: the server's health and measurements, without credentials.
+/// What `telemetry.listen` answers: whether the server works and what it measures, without credentials; and to who has
+/// the operator's token, how it is.
 pub fn telemetry_router(app: &App) -> Router {
-    finish(app, telemetry::routes::open())
+    finish(app, telemetry::routes::open().merge(entitlement::routes(&app.config().operator)))
 }
 
 /// Every slice's routes.

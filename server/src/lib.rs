@@ -5,6 +5,7 @@ pub mod blob;
 pub mod cli;
 pub mod demo;
 pub mod device;
+pub mod entitlement;
 pub mod exchange;
 pub mod export;
 pub mod horizon;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crm::model::Model;
 
+use crate::entitlement::Entitlements;
 use crate::recent::Recent;
 use crate::record::catalogue::Catalogue;
 use crate::scope::Scopes;
@@ -28,12 +29,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads it all, for `model`.
+    /// Reads it all, for `model` and what of it the tenant is entitled to.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn load(model: Arc<Model>, connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
-        let catalogue = Arc::new(Catalogue::load(model, &mut *connection).await?);
+    pub async fn load(
+        model: Arc<Model>,
+        entitlements: Arc<Entitlements>,
+        connection: &mut SqliteConnection,
+    ) -> Result<Self, sqlx::Error> {
+        let catalogue = Arc::new(Catalogue::load(model, &mut *connection).await?.entitled_to(entitlements));
         let directory = Arc::new(Directory::load(&catalogue, &mut *connection).await?);
         let scopes = Arc::new(Scopes::load(&catalogue, connection).await?);
         Ok(Self { catalogue, directory, scopes })

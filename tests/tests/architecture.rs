@@ -122,7 +122,7 @@ fn only_the_disk_that_loses_power_is_unsafe() {
 #[test]
 fn what_is_horizontal_does_not_know_the_slices() {
     // Authentication tells who asks, and a caller has rights: it alone knows users.
-    let slices = ["record", "exchange", "import", "export", "model", "demo", "scope", "device", "cli"];
+    let slices = ["record", "exchange", "import", "export", "model", "demo", "scope", "device", "entitlement", "cli"];
     let paths: Vec<String> = slices.iter().map(|slice| format!("crate::{slice}::")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     expect_none(

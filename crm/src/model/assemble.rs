@@ -64,6 +64,7 @@ impl Assembly {
             name: name.clone(),
             labels,
             title,
+            module: definition.module,
             fields: IndexMap::new(),
             removed: definition.removed,
             pipelines: IndexMap::new(),

@@ -52,6 +52,9 @@ impl Report<'_> {
 
     fn entity(&mut self, entity: &Entity) {
         self.name(&entity.name, &entity.name, RESERVED_ENTITIES);
+        if let Some(module) = &entity.module {
+            self.name(&format!("{}.module", entity.name), module, &[]);
+        }
         let labels = &entity.labels;
         if labels.es.iter().chain(&labels.en).any(|text| text.trim().is_empty()) {
             self.problem(

@@ -19,6 +19,7 @@ pub(super) struct Definition {
     #[serde(default)]
     pub mixins: Vec<String>,
     pub title: Option<String>,
+    pub module: Option<String>,
     pub parent: Option<String>,
     pub number: Option<NumberDefinition>,
     #[serde(default)]

@@ -13,6 +13,9 @@ pub struct Entity {
     pub labels: Labels,
     /// The field that names a record.
     pub title: String,
+    /// The module that it belongs to; none: the core, which every tenant has. Roles are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// Own fields and those of mixins, in the order of their definition.
     pub fields: IndexMap<String, Field>,
     /// Names of fields that it had; none is ever given again. Roles are not told them.

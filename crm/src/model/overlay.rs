@@ -57,6 +57,7 @@ impl Assembly {
     fn refuse_changed_basics(&mut self, file: &str, entity: &Entity, definition: &Definition) {
         let changed = [
             ("title", definition.title.is_some() && definition.title.as_ref() != Some(&entity.title)),
+            ("module", definition.module.is_some() && definition.module != entity.module),
             ("parent", definition.parent.is_some() && definition.parent != entity.parent),
             ("number", definition.number.is_some() && entity.number.is_some()),
         ];

@@ -21,6 +21,22 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The modules that its entities belong to.
+    #[must_use]
+    pub fn modules(&self) -> BTreeSet<&str> {
+        self.entities.values().filter_map(|entity| entity.module.as_deref()).collect()
+    }
+
+    /// The core and the modules that are on. Of what belongs to another no role reads anything, or may do anything.
+    #[must_use]
+    pub fn with_modules(&self, is_on: impl Fn(&str) -> bool) -> Self {
+        let has = |entity: &Entity| entity.module.as_deref().is_none_or(&is_on);
+        let entities = self.entities.iter().filter(|(_, entity)| has(entity));
+        Self::of(entities.map(|(name, entity)| (name.clone(), entity.clone())).collect())
+    }
+}
+
 /// The entity as `role` sees it; none where it reads nothing of it.
 fn view(entity: &Entity, role: &str) -> Option<Entity> {
     let permission = entity.permissions.get(role).filter(|permission| permission.read > Level::None)?;
@@ -31,6 +47,8 @@ fn view(entity: &Entity, role: &str) -> Option<Entity> {
     view.permissions.retain(|key, _| key == role);
     // A device finds out what it lost by comparing with the model that it had.
     view.removed.clear();
+    // What is switched off is not in the view at all.
+    view.module = None;
     // The server alone settles which records a device carries; another rule is no other model to a device.
     view.sync.condition = None;
     if projection.is_whole() {

@@ -10,7 +10,8 @@ use sync_protocol::wire::FieldProblem;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::platform::auth::{CallerDevice, ClientAddress, Sessions, check_password};
+use crate::entitlement::LIMIT_DEVICES;
+use crate::platform::auth::{CallerDevice, ClientAddress, Sessions, check_password, expect_own_password};
 use crate::platform::http::problem::{INVALID, NOT_FOUND};
 use crate::platform::http::{ApiError, JsonBody};
 
@@ -67,6 +68,7 @@ pub(super) async fn enrol(
         check_length(field, value)?;
     }
     let user = check_password(&app, client, &enrolment.email, &enrolment.password).await?;
+    expect_own_password(&app, user).await?;
     let rights = app.live().snapshot().rights_of(user.0).ok_or_else(|| anyhow::anyhow!("the user left meanwhile"))?;
     let now_ms = app.clock().now_ms();
     let known = match enrolment.device {
@@ -77,6 +79,7 @@ pub(super) async fn enrol(
     let device = if let Some(device) = known {
         device
     } else {
+        expect_room(&app, &mut tx, now_ms).await?;
         let id = enrolment.device.unwrap_or_else(|| DeviceId(app.entropy().uuid_v7(now_ms)));
         admit(&mut tx, id, user, &enrolment, now_ms).await?
     };
@@ -101,6 +104,26 @@ fn check_length(field: &str, value: &str) -> Result<(), ApiError> {
     let message = format!("The device's {field} must have 1 to {LONGEST_NAME_CHARS} characters.");
     let problem = FieldProblem { field: field.into(), code: "length".into(), message: message.clone() };
     Err(ApiError::new(INVALID).detail(message).fields([problem]))
+}
+
+/// Refuses a device that is not known where as many have a session as the tenant is entitled to. A device that was revoked,
+/// or whose session has ended for want of use, makes room for another.
+async fn expect_room(app: &App, tx: &mut Transaction<'static, Sqlite>, now_ms: i64) -> Result<(), ApiError> {
+    let Some(limit) = app.entitlements().limits.devices else { return Ok(()) };
+    let count: i64 = sqlx::query_scalar("SELECT count(DISTINCT device) FROM session WHERE expires_ms > $1")
+        .bind(now_ms)
+        .fetch_one(&mut **tx)
+        .await?;
+    if usize::try_from(count).is_ok_and(|count| count < limit) {
+        return Ok(());
+    }
+    Err(ApiError::new(LIMIT_DEVICES)
+        .detail(format!(
+            "Your company has a plan for {limit} devices, and {count} are enrolled. Revoke one that is no longer used, or \
+             ask your administrator."
+        ))
+        .fact("limit", limit)
+        .fact("count", count))
 }
 
 async fn admit(

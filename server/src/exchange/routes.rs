@@ -17,6 +17,7 @@ use super::known::{Known, with_known};
 use super::page::Page;
 use super::pull::Puller;
 use crate::app::App;
+use crate::entitlement::expect_changes_taken;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
 use crate::platform::http::problem::{self, ApiError, Kind, NO_DEVICE};
@@ -249,6 +250,7 @@ async fn push(
         Some("es") => crm::model::Language::Es,
         _ => caller.language,
     };
+    expect_changes_taken(app, language)?;
     let author = Author { user: Some(caller.user), device: device.num, rights: caller.rights.clone(), language };
     app.writer().push(author, request.mutations.clone(), request.acknowledged).await.map_err(|error| match error {
         PushError::Gap { expected, got } => ApiError::new(MUTATION_GAP)

@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 use super::additive;
 use super::step::{self, Step};
 use crate::app::App;
+use crate::record::catalogue::Catalogue;
 use crate::record::refill::Collision;
 use crate::record::write::WriteError;
 use crate::tenant;
@@ -58,18 +59,18 @@ pub enum ApplyError {
 pub async fn apply(app: &App, name: &str, yaml: &str, only_check: bool) -> Result<Applied, ApplyError> {
     // No record is decided under the old model once the new one is in the database.
     let pause = app.writer().pause().await?;
-    let before = app.live().snapshot().catalogue.model.clone();
+    let Catalogue { model: before, entitlements, .. } = &*app.catalogue();
     let mut transaction = app.db().write().await?;
     put_layer(&mut transaction, name, yaml, app.clock().now_ms()).await?;
     let model = Model::build(&tenant::layers(&mut transaction).await?).map_err(ApplyError::Refused)?;
-    let problems = additive::losses(&before, &model, name);
+    let problems = additive::losses(before, &model, name);
     if !problems.is_empty() {
         return Err(ApplyError::Refused(ModelProblems { problems }));
     }
     let changed = model.hash != before.hash;
     let hash = model.hash.clone();
     let Step { snapshot, views, collisions } =
-        step::take(&before, model, app.clock().now_ms(), &mut transaction).await?;
+        step::take(before, model, entitlements.clone(), app.clock().now_ms(), &mut transaction).await?;
     if !collisions.is_empty() {
         return Err(ApplyError::Refused(ModelProblems { problems: shared_values(&collisions, name) }));
     }

@@ -6,6 +6,7 @@ use crm::model::Model;
 use sqlx::SqliteConnection;
 use sqlx::types::Json;
 
+use crate::entitlement::Entitlements;
 use crate::live::Snapshot;
 use crate::record::refill::{Collision, refill};
 use crate::record::schema::{self, Changed};
@@ -30,11 +31,12 @@ pub struct Step {
 pub async fn take(
     before: &Model,
     after: Model,
+    entitlements: Arc<Entitlements>,
     now_ms: i64,
     connection: &mut SqliteConnection,
 ) -> Result<Step, sqlx::Error> {
     evolve(before, &after, now_ms, connection).await?;
-    let snapshot = Snapshot::load(Arc::new(after), &mut *connection).await?;
+    let snapshot = Snapshot::load(Arc::new(after), entitlements, &mut *connection).await?;
     let views = schema::apply(&snapshot.catalogue, &mut *connection).await?;
     let collisions = refill(before, &snapshot.catalogue, &mut *connection).await?;
     note(&snapshot, now_ms, connection).await?;
@@ -46,13 +48,18 @@ pub async fn take(
 ///
 /// # Errors
 /// When the database refuses, or records collide under the new release's model.
-pub async fn start(model: Model, now_ms: i64, connection: &mut SqliteConnection) -> anyhow::Result<Snapshot> {
+pub async fn start(
+    model: Model,
+    entitlements: Arc<Entitlements>,
+    now_ms: i64,
+    connection: &mut SqliteConnection,
+) -> anyhow::Result<Snapshot> {
     let known: Option<(String, String)> =
         sqlx::query_as("SELECT hash, json FROM model_in_force").fetch_optional(&mut *connection).await?;
     match known {
         Some((hash, json)) if hash != model.hash => {
             let before = Model::from_json(&json)?;
-            let step = take(&before, model, now_ms, connection).await?;
+            let step = take(&before, model, entitlements, now_ms, connection).await?;
             if let Some(Collision { entity, field, value, records }) = step.collisions.first() {
                 anyhow::bail!(
                     "in this release no two records may have the same {entity}.{field}, and {} have “{value}”: {}; \
@@ -64,7 +71,7 @@ pub async fn start(model: Model, now_ms: i64, connection: &mut SqliteConnection)
             Ok(step.snapshot)
         }
         known => {
-            let snapshot = Snapshot::load(Arc::new(model), &mut *connection).await?;
+            let snapshot = Snapshot::load(Arc::new(model), entitlements, &mut *connection).await?;
             schema::apply(&snapshot.catalogue, &mut *connection).await?;
             if known.is_none() {
                 note(&snapshot, now_ms, connection).await?;

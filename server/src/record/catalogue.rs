@@ -8,6 +8,8 @@ use crm::rules::Projection;
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
+use crate::entitlement::Entitlements;
+
 /// The number by which the database knows an entity.
 pub type EntityCode = i64;
 
@@ -16,19 +18,20 @@ pub type EntityCode = i64;
 pub struct RoleView {
     /// The role's key.
     pub role: String,
-    /// The model as the role may see it; it answers what the role may do.
+    /// The model as the role may see it, as far as the tenant is entitled to it; it answers what the role may do.
     pub model: Model,
-    /// By entity: the fields that the role sees.
+    /// By entity, those of modules that are off included: the fields that the role sees.
     projections: HashMap<String, Projection>,
     /// By entity: a number for these fields.
     shown: HashMap<String, u64>,
     /// A number for all that is hidden from the role, the same after a restart and for every role that sees the same.
-    /// A field that is new and seen by everybody changes it for nobody.
+    /// A field that is new and seen by everybody changes it for nobody, nor does a module that is switched on or off: its
+    /// records come and go as scopes do.
     pub hidden: u32,
 }
 
 impl RoleView {
-    fn of(model: &Model, role: &str) -> Self {
+    fn of(model: &Model, entitlements: &Entitlements, role: &str) -> Self {
         let projections: HashMap<String, Projection> = model
             .entities
             .values()
@@ -42,13 +45,14 @@ impl RoleView {
             let projection = projections.get(&entity.name)?;
             Some((entity.name.clone(), number_of_shown(entity, projection)))
         });
-        Self { role: role.to_owned(), model: model.for_role(role), shown: shown.collect(), projections, hidden }
+        let seen = entitlements.of(model).for_role(role);
+        Self { role: role.to_owned(), model: seen, shown: shown.collect(), projections, hidden }
     }
 
     /// The fields of `entity` that the role sees; `None` where it reads no record of it.
     #[must_use]
     pub fn projection(&self, entity: &str) -> Option<&Projection> {
-        self.projections.get(entity)
+        self.projections.get(entity).filter(|_| self.model.entity(entity).is_some())
     }
 
     /// By entity: the fields that the role does not see, of those that it may see records of.
@@ -61,7 +65,7 @@ impl RoleView {
     /// A number for the fields of `entity` that the role sees, as they are called: whoever sees the same has the same.
     #[must_use]
     pub fn shown(&self, entity: &str) -> Option<u64> {
-        self.shown.get(entity).copied()
+        self.shown.get(entity).copied().filter(|_| self.model.entity(entity).is_some())
     }
 }
 
@@ -98,6 +102,8 @@ fn number_of_hidden(projections: &HashMap<String, Projection>) -> u32 {
 pub struct Catalogue {
     /// The whole model.
     pub model: Arc<Model>,
+    /// What of it the tenant is entitled to.
+    pub entitlements: Arc<Entitlements>,
     codes: HashMap<String, EntityCode>,
     names: HashMap<EntityCode, String>,
     /// Entities whose records have children.
@@ -136,7 +142,22 @@ impl Catalogue {
             parent_links.extend(codes.get(&entity.name).map(|code| (*code, name.clone())));
         }
         let names = rows.into_iter().collect();
-        Self { model, codes, names, parents, parent_links, views: Mutex::default() }
+        let entitlements = Arc::default();
+        Self { model, entitlements, codes, names, parents, parent_links, views: Mutex::default() }
+    }
+
+    /// The same model, for a tenant that is entitled to this of it.
+    #[must_use]
+    pub fn entitled_to(&self, entitlements: Arc<Entitlements>) -> Self {
+        Self {
+            model: self.model.clone(),
+            entitlements,
+            codes: self.codes.clone(),
+            names: self.names.clone(),
+            parents: self.parents.clone(),
+            parent_links: self.parent_links.clone(),
+            views: Mutex::default(),
+        }
     }
 
     /// Whether records of that entity may have children (`parent` in the model), which follow them.
@@ -179,7 +200,7 @@ impl Catalogue {
         if let Some(view) = views.get(role) {
             return view.clone();
         }
-        let view = Arc::new(RoleView::of(&self.model, role));
+        let view = Arc::new(RoleView::of(&self.model, &self.entitlements, role));
         views.insert(role.to_owned(), view.clone());
         view
     }

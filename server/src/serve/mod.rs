@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use self::data_folder::{DataFolder, socket_path};
 use crate::app::App;
+use crate::entitlement::{self, Following};
 use crate::platform::clock::Clock;
 use crate::platform::config::Config;
 use crate::platform::entropy::Entropy;
@@ -26,6 +27,7 @@ pub struct Running {
     address: SocketAddr,
     telemetry_address: Option<SocketAddr>,
     is_tls: bool,
+    following: Following,
     listeners: Listeners,
     // Last: the folder is free for another server when all else has ended.
     folder: DataFolder,
@@ -46,6 +48,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entro
     let telemetry_address = telemetry.as_ref().map(TcpListener::local_addr).transpose()?;
     let app = App::open(config.clone(), clock, entropy).await?;
 
+    let following = entitlement::follow(&app);
     let mut listeners = Listeners::new(&config);
     let router = crate::app::router(&app);
     listeners.serve_socket(&folder, router.clone())?;
@@ -56,7 +59,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entro
     if let Some(telemetry) = telemetry {
         listeners.serve_plain(telemetry, crate::app::telemetry_router(&app))?;
     }
-    Ok(Running { app, address, telemetry_address, is_tls, listeners, folder })
+    Ok(Running { app, address, telemetry_address, is_tls, following, listeners, folder })
 }
 
 impl Running {
@@ -90,7 +93,8 @@ impl Running {
     /// # Errors
     /// When a listener failed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Self { app, listeners, folder, .. } = self;
+        let Self { app, listeners, folder, following, .. } = self;
+        drop(following);
         // Streams have no end of their own that could be waited for.
         app.live_feed().close();
         let served = listeners.stop().await;

@@ -12,6 +12,7 @@ use sync_protocol::wire::{FieldProblem, MutationKind, Verdict};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::entitlement::LIMIT_USERS;
 use crate::platform::auth::{Caller, accept_password, set_password};
 use crate::platform::http::problem::{CONFLICT, INVALID, NOT_PERMITTED};
 use crate::platform::http::{ApiError, JsonBody};
@@ -141,7 +142,11 @@ fn accepted(decision: Decision) -> Result<(), ApiError> {
     match (decision.verdict, decision.reason) {
         (Verdict::Applied | Verdict::Merged, _) => Ok(()),
         (Verdict::Rejected | Verdict::Deferred, Some(reason)) => {
-            let kind = if reason.code == "forbidden" { NOT_PERMITTED } else { INVALID };
+            let kind = match reason.code.as_str() {
+                "forbidden" => NOT_PERMITTED,
+                "limit-users" => LIMIT_USERS,
+                _ => INVALID,
+            };
             Err(ApiError::new(kind).detail(reason.message).fields(reason.fields))
         }
         (Verdict::Rejected | Verdict::Deferred, None) => Err(ApiError::new(INVALID)),

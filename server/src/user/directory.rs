@@ -141,6 +141,19 @@ impl Directory {
             .map(|(id, user)| (*id, user))
     }
 
+    /// Whether she may sign in, once she has a password: she is active, and has an address and a role.
+    #[must_use]
+    pub fn may_sign_in(&self, id: Uuid) -> bool {
+        let has_role = |user: &User| user.role.is_some_and(|role| self.roles.contains_key(&role));
+        self.users.get(&id).is_some_and(|user| user.active && user.email.is_some() && has_role(user))
+    }
+
+    /// How many may sign in.
+    #[must_use]
+    pub fn signing_in(&self) -> usize {
+        self.users.keys().filter(|id| self.may_sign_in(**id)).count()
+    }
+
     /// The record of the role with that key.
     #[must_use]
     pub fn role_by_key(&self, key: &str) -> Option<Uuid> {

@@ -8,7 +8,7 @@ use sync_protocol::id::{DeviceId, RecordId, TenantId};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::platform::auth::Caller;
+use crate::platform::auth::Newcomer;
 
 /// The caller as the server sees her.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -38,6 +38,9 @@ pub struct Me {
     tenant: TenantId,
     /// Hash of the model as her role sees it.
     model: String,
+    /// She has only a password that was given to her: until she has chosen her own, she may do nothing else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    password_change_required: bool,
 }
 
 /// The caller as the server sees her.
@@ -48,7 +51,7 @@ pub struct Me {
     operation_id = "me",
     responses((status = OK, description = "The caller.", body = Me)),
 )]
-pub(super) async fn me(State(app): State<App>, caller: Caller) -> Json<Me> {
+pub(super) async fn me(State(app): State<App>, Newcomer(caller): Newcomer) -> Json<Me> {
     let snapshot = app.live().snapshot();
     let user = snapshot.directory.user(caller.user.0);
     let viewer = &caller.rights.viewer;
@@ -63,5 +66,6 @@ pub(super) async fn me(State(app): State<App>, caller: Caller) -> Json<Me> {
         device: caller.device.map(|device| device.id),
         tenant: app.tenant().id,
         model: caller.rights.view.model.hash.clone(),
+        password_change_required: caller.has_given_password,
     })
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sync_protocol::id::RecordId;
 
 use crate::app::App;
-use crate::platform::auth::{Caller, ClientAddress, accept_password, check_own_password, set_password};
+use crate::platform::auth::{ClientAddress, Newcomer, accept_password, check_own_password, set_password};
 use crate::platform::http::problem::{INVALID_BODY, NOT_FOUND};
 use crate::platform::http::{ApiError, JsonBody, Path};
 
@@ -31,12 +31,13 @@ pub struct NewPassword {
 )]
 pub(super) async fn set(
     State(app): State<App>,
-    caller: Caller,
+    Newcomer(caller): Newcomer,
     client: ClientAddress,
     Path(user): Path<RecordId>,
     JsonBody(NewPassword { password, old_password }): JsonBody<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     if user != caller.user {
+        caller.expect_own_password()?;
         caller.expect_admin("set another user's password")?;
     }
     if app.live().snapshot().directory.user(user.0).is_none() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sync_protocol::id::RecordId;
 
 use crate::app::App;
-use crate::platform::auth::{Caller, ClientAddress, Sessions, check_password};
+use crate::platform::auth::{ClientAddress, Newcomer, Sessions, check_password};
 use crate::platform::http::{ApiError, JsonBody};
 
 /// Who wants in.
@@ -61,7 +61,7 @@ pub(super) async fn sign_in(
     operation_id = "sign_out",
     responses((status = NO_CONTENT, description = "Ended.")),
 )]
-pub(super) async fn sign_out(State(app): State<App>, caller: Caller) -> Result<StatusCode, ApiError> {
+pub(super) async fn sign_out(State(app): State<App>, Newcomer(caller): Newcomer) -> Result<StatusCode, ApiError> {
     // The operator has no session that could end.
     if let Some(session) = caller.session {
         app.auth().sessions.end(app.db(), session).await?;

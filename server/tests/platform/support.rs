@@ -143,7 +143,7 @@ impl World {
     }
 }
 
-async fn send(router: &Router, method: Method, path: &str, token: Option<&str>, body: Value) -> Answer {
+pub async fn send(router: &Router, method: Method, path: &str, token: Option<&str>, body: Value) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));

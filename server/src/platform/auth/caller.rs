@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use crm::model::Language;
 use sync_protocol::id::{DeviceId, RecordId};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::TokenHash;
 use crate::app::App;
 use crate::platform::http::ApiError;
-use crate::platform::http::problem::{NO_DEVICE, NOT_PERMITTED, UNAUTHENTICATED};
+use crate::platform::http::problem::{NO_DEVICE, NOT_PERMITTED, PASSWORD_CHANGE_REQUIRED, UNAUTHENTICATED};
 use crate::record::write::Author;
 use crate::user::rights::{OPERATOR_ROLE, Rights};
 
@@ -29,7 +29,13 @@ pub struct Caller {
     pub language: Language,
     /// The session's token, hashed; the operator has none.
     pub session: Option<TokenHash>,
+    /// Somebody else knows her password: she has to choose her own before anything else.
+    pub has_given_password: bool,
 }
+
+/// A caller who may have no password of her own yet: for the little that she may do all the same.
+#[derive(Clone, Debug)]
+pub struct Newcomer(pub Caller);
 
 /// An enrolled device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +63,8 @@ impl Caller {
     pub fn operator(app: &App) -> Self {
         let rights = Arc::new(Rights::of_operator(&app.live().snapshot().catalogue));
         let language = app.config().language;
-        Self { user: RecordId(Uuid::nil()), device: None, rights, language, session: None }
+        let user = RecordId(Uuid::nil());
+        Self { user, device: None, rights, language, session: None, has_given_password: false }
     }
 
     /// Whether it is the operator of the machine.
@@ -81,6 +88,14 @@ impl Caller {
             return Ok(());
         }
         Err(ApiError::new(NOT_PERMITTED).detail(format!("Only an administrator may {what}; ask one to do it.")))
+    }
+
+    /// Refuses who has no password of her own.
+    ///
+    /// # Errors
+    /// `password-change-required`.
+    pub fn expect_own_password(&self) -> Result<(), ApiError> {
+        if self.has_given_password { Err(password_change_required(self.language)) } else { Ok(()) }
     }
 
     /// The enrolled device that asks.
@@ -110,19 +125,29 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Newcomer(caller) = Newcomer::from_request_parts(parts, app).await?;
+        caller.expect_own_password()?;
+        Ok(caller)
+    }
+}
+
+impl FromRequestParts<App> for Newcomer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = authenticate(parts, app).await?;
         let span = tracing::Span::current();
         span.record("user.id", tracing::field::display(caller.user));
         if let Some(device) = caller.device {
             span.record("device.id", tracing::field::display(device.id));
         }
-        Ok(caller)
+        Ok(Self(caller))
     }
 }
 
 /// Decides who is asking. The one place that sessions bound to a device's key will take over.
 async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
-    let asked = asked_language(parts);
+    let asked = asked_language(&parts.headers);
     let Some(header) = parts.headers.get(header::AUTHORIZATION) else {
         return match parts.extensions.get::<LocalOperator>() {
             Some(_) => Ok(Caller { language: asked.unwrap_or(app.config().language), ..Caller::operator(app) }),
@@ -147,12 +172,14 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
         rights,
         language: language.unwrap_or(app.config().language),
         session: Some(hash),
+        has_given_password: session.has_given_password,
     })
 }
 
 /// The first language of `Accept-Language` that we speak: what the app shows at this moment says more than the record.
-fn asked_language(parts: &Parts) -> Option<Language> {
-    let named = parts.headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+#[must_use]
+pub fn asked_language(headers: &HeaderMap) -> Option<Language> {
+    let named = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
     named.split(',').find_map(|tag| match tag.split(['-', ';']).next()?.trim().to_ascii_lowercase().as_str() {
         "es" => Some(Language::Es),
         "en" => Some(Language::En),
@@ -160,9 +187,25 @@ fn asked_language(parts: &Parts) -> Option<Language> {
     })
 }
 
-fn bearer(header: &HeaderValue) -> Option<&str> {
+/// The token of the header `Authorization`.
+#[must_use]
+pub fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then_some(token.trim())
+}
+
+/// The problem of who has only the password that somebody gave her.
+pub(super) fn password_change_required(language: Language) -> ApiError {
+    ApiError::new(PASSWORD_CHANGE_REQUIRED).detail(match language {
+        Language::Es => {
+            "Tu contraseña la conoce quien te la dio. Entra con el navegador, elige una que solo tú conozcas, y \
+             vuelve a intentarlo."
+        }
+        Language::En => {
+            "Your password is known to whoever gave it to you. Sign in with a browser, choose one that only you know, \
+             and try again."
+        }
+    })
 }
 
 fn unauthenticated(detail: &str) -> ApiError {

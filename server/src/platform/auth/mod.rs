@@ -9,11 +9,14 @@ mod session;
 mod sign_in;
 
 pub use self::address_limit::AddressLimit;
-pub use self::caller::{Caller, CallerDevice, LocalOperator};
+pub use self::caller::{Caller, CallerDevice, LocalOperator, Newcomer, asked_language, bearer};
 pub use self::client_address::ClientAddress;
 pub use self::password::{PasswordError, Passwords};
 pub use self::session::{Ended, NewSession, Sessions, TokenHash};
-pub use self::sign_in::{accept_password, check_own_password, check_password, set_password, set_shared_password};
+pub use self::sign_in::{
+    accept_password, check_own_password, check_password, expect_own_password, give_password, set_password,
+    set_shared_password,
+};
 use super::config;
 
 /// What authentication keeps in memory.

@@ -58,6 +58,8 @@ pub struct NewSession {
 pub(super) struct Session {
     pub(super) user: RecordId,
     pub(super) device: Option<CallerDevice>,
+    /// As of when the session was read; setting a password lets it be read again.
+    pub(super) has_given_password: bool,
     lifetime_ms: i64,
     expires_ms: AtomicI64,
     saved_ms: AtomicI64,
@@ -292,7 +294,9 @@ impl Sessions {
         remembered.ended += 1;
         remembered.sessions.retain(|token, session| {
             let device = session.device.map_or(0, |device| device.num);
-            !ended.covers(*token, session.user, device)
+            // The one of a user's that stays may be so because she chose a password: it is read again.
+            let stays_unread = matches!(ended, Ended::OfUser { user, .. } if user == session.user);
+            !stays_unread && !ended.covers(*token, session.user, device)
         });
         drop(remembered);
         // Nobody may be listening.
@@ -300,23 +304,24 @@ impl Sessions {
     }
 }
 
-/// User, device number and id, end, last use.
-type Row = (Uuid, Option<i64>, Option<Uuid>, i64, i64);
+/// User, device number and id, end, last use, whether the password was given.
+type Row = (Uuid, Option<i64>, Option<Uuid>, i64, i64, bool);
 
 async fn read(db: &Db, token: TokenHash, config: &config::Auth) -> Result<Option<Session>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT s.user, s.device, d.id, s.expires_ms, s.used_ms
-         FROM session s LEFT JOIN device d ON d.num = s.device
+        "SELECT s.user, s.device, d.id, s.expires_ms, s.used_ms, coalesce(c.is_given, 0)
+         FROM session s LEFT JOIN device d ON d.num = s.device LEFT JOIN credential c ON c.user = s.user
          WHERE s.token_hash = $1",
     )
     .bind(token.0.as_slice())
     .fetch_optional(db.readers())
     .await?;
-    Ok(row.map(|(user, num, device, expires_ms, used_ms)| {
+    Ok(row.map(|(user, num, device, expires_ms, used_ms, has_given_password)| {
         let device = num.zip(device).map(|(num, id)| CallerDevice { id: DeviceId(id), num });
         Session {
             user: RecordId(user),
             device,
+            has_given_password,
             lifetime_ms: lifetime_ms(config, device),
             expires_ms: AtomicI64::new(expires_ms),
             saved_ms: AtomicI64::new(used_ms),

@@ -8,7 +8,8 @@ use sync_protocol::wire::FieldProblem;
 
 use super::ClientAddress;
 use super::backoff::Account;
-use super::password::{PasswordError, Turn};
+use super::caller::password_change_required;
+use super::password::PasswordError;
 use crate::app::App;
 use crate::platform::http::problem::{INVALID, TOO_MANY_REQUESTS, UNAVAILABLE};
 use crate::platform::http::{ApiError, Kind};
@@ -59,7 +60,14 @@ pub async fn check_password(
         account.forget_failures(app.db()).await?;
     }
     if stored.is_some_and(|stored| app.auth().passwords.is_outdated(&stored)) {
-        store(app, &turn, &[user], password).await?;
+        let hash = turn.hash(password, app.entropy()).await.map_err(refused)?;
+        let mut tx = app.db().write().await?;
+        sqlx::query("UPDATE credential SET password = $2 WHERE user = $1")
+            .bind(user.0)
+            .bind(&hash)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
     }
     Ok(user)
 }
@@ -78,6 +86,22 @@ pub async fn check_own_password(
     check_password(app, client, email.as_deref().unwrap_or_default(), password).await.map(drop)
 }
 
+/// Refuses who has only the password that somebody gave her.
+///
+/// # Errors
+/// `password-change-required`.
+pub async fn expect_own_password(app: &App, user: RecordId) -> Result<(), ApiError> {
+    let is_given: Option<bool> = sqlx::query_scalar("SELECT is_given FROM credential WHERE user = $1")
+        .bind(user.0)
+        .fetch_optional(app.db().readers())
+        .await?;
+    let language = app.directory().user(user.0).and_then(|user| user.language);
+    match is_given {
+        Some(true) => Err(password_change_required(language.unwrap_or(app.config().language))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses an attempt from an address that has failed too often, right or wrong.
 fn expect_patience(app: &App, client: ClientAddress) -> Result<(), ApiError> {
     match app.auth().addresses.wait(client, app.clock().now_ms()) {
@@ -88,14 +112,20 @@ fn expect_patience(app: &App, client: ClientAddress) -> Result<(), ApiError> {
     }
 }
 
-/// Gives a user a new password. Her sessions are the caller's to end.
+/// Gives a user a new password, which is her own. Her sessions are the caller's to end.
 ///
 /// # Errors
 /// `invalid` when the password is not acceptable.
 pub async fn set_password(app: &App, user: RecordId, password: &str) -> Result<(), ApiError> {
-    app.auth().passwords.accept(password).map_err(refused)?;
-    let turn = app.auth().passwords.turn().await.map_err(refused)?;
-    store(app, &turn, &[user], password).await
+    store(app, &[user], password, false).await
+}
+
+/// Gives a user a password that others know: she has to choose her own before she may do anything else.
+///
+/// # Errors
+/// `invalid` when the password is not acceptable.
+pub async fn give_password(app: &App, user: RecordId, password: &str) -> Result<(), ApiError> {
+    store(app, &[user], password, true).await
 }
 
 /// Gives several users one new password, hashed once: for made-up people only, whose password is no secret.
@@ -103,9 +133,7 @@ pub async fn set_password(app: &App, user: RecordId, password: &str) -> Result<(
 /// # Errors
 /// `invalid` when the password is not acceptable.
 pub async fn set_shared_password(app: &App, users: &[RecordId], password: &str) -> Result<(), ApiError> {
-    app.auth().passwords.accept(password).map_err(refused)?;
-    let turn = app.auth().passwords.turn().await.map_err(refused)?;
-    store(app, &turn, users, password).await
+    store(app, users, password, false).await
 }
 
 /// Refuses a password that could not be set, before anything else is done.
@@ -129,17 +157,21 @@ async fn stored_password(app: &App, user: RecordId) -> Result<Option<String>, sq
         .await
 }
 
-async fn store(app: &App, turn: &Turn, users: &[RecordId], password: &str) -> Result<(), ApiError> {
+async fn store(app: &App, users: &[RecordId], password: &str, is_given: bool) -> Result<(), ApiError> {
+    accept_password(app, password)?;
+    let turn = app.auth().passwords.turn().await.map_err(refused)?;
     let hash = turn.hash(password, app.entropy()).await.map_err(refused)?;
     let mut tx = app.db().write().await?;
     for user in users {
         sqlx::query(
-            "INSERT INTO credential (user, password, changed_ms) VALUES ($1, $2, $3)
-             ON CONFLICT (user) DO UPDATE SET password = excluded.password, changed_ms = excluded.changed_ms",
+            "INSERT INTO credential (user, password, changed_ms, is_given) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (user) DO UPDATE
+             SET password = excluded.password, changed_ms = excluded.changed_ms, is_given = excluded.is_given",
         )
         .bind(user.0)
         .bind(&hash)
         .bind(app.clock().now_ms())
+        .bind(is_given)
         .execute(&mut *tx)
         .await?;
     }

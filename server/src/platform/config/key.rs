@@ -316,6 +316,24 @@ pub const KEYS: &[Key] = &[
         "",
         "Where `/livez`, `/readyz` and `/metrics` answer without credentials. On the main address `/metrics` needs an administrator's.",
     ),
+    key(
+        "operator.entitlements_file",
+        Kind::Path,
+        "",
+        "What the tenant is entitled to (JSON): modules, limits, and whether changes are taken. Followed while the server runs. Without it everything is on.",
+    ),
+    key(
+        "operator.token_dir",
+        Kind::Path,
+        "",
+        "The folder of the files `token` and `previous`: who sends what is in either of them is told the server's health, at `/internal/health` of `telemetry.listen`.",
+    ),
+    key(
+        "operator.first_administrator_dir",
+        Kind::Path,
+        "",
+        "The folder of the files `email` and `password`: while nobody can sign in, the server makes an administrator of them, who has to choose a password of her own.",
+    ),
 ];
 
 /// The table of `docs/configuration.md`.

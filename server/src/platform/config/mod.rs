@@ -52,6 +52,8 @@ pub struct Config {
     pub auth: Auth,
     /// Log, traces, measurements.
     pub telemetry: Telemetry,
+    /// What the operator of many tenants hands in.
+    pub operator: Operator,
 }
 
 /// Where certificate and key lie.
@@ -233,6 +235,19 @@ pub struct Telemetry {
     pub listen: Option<SocketAddr>,
 }
 
+/// What the operator of many tenants hands in, in files that may change while the server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Modules, limits and power; none: everything is on.
+    pub entitlements_file: Option<PathBuf>,
+    /// The folder of the tokens that may ask for the server's health; none: nobody may.
+    pub token_dir: Option<PathBuf>,
+    /// The folder of the first administrator's address and password; none: somebody adds her by command.
+    pub first_administrator_dir: Option<PathBuf>,
+    /// How often entitlements and first administrator are looked at; no setting: tests do not wait that long.
+    pub look_every: Duration,
+}
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -343,6 +358,7 @@ impl Config {
                 otlp_endpoint: values.text("telemetry.otlp_endpoint"),
                 listen: values.optional_address("telemetry.listen"),
             },
+            operator: Operator::read(&mut values),
             tls: match tls {
                 (Some(cert_file), Some(key_file)) => Some(Tls { cert_file, key_file }),
                 (None, None) => None,
@@ -358,6 +374,17 @@ impl Config {
             },
         };
         values.finish(config)
+    }
+}
+
+impl Operator {
+    fn read(values: &mut read::Values) -> Self {
+        Self {
+            entitlements_file: values.path("operator.entitlements_file"),
+            token_dir: values.path("operator.token_dir"),
+            first_administrator_dir: values.path("operator.first_administrator_dir"),
+            look_every: Duration::from_secs(2),
+        }
     }
 }
 

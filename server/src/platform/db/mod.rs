@@ -42,6 +42,7 @@ pub enum OpenError {
 pub struct Db {
     writer: SqlitePool,
     readers: SqlitePool,
+    file: Arc<PathBuf>,
     log: Arc<PathBuf>,
 }
 
@@ -94,7 +95,7 @@ impl Db {
             .map_err(connect)?;
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        Ok(Self { writer, readers, log: Arc::new(log.into()) })
+        Ok(Self { writer, readers, file: Arc::new(path.to_owned()), log: Arc::new(log.into()) })
     }
 
     /// Connections that read a snapshot and never wait for the writer.
@@ -121,6 +122,13 @@ impl Db {
             sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&self.readers).await?;
         }
         Ok(())
+    }
+
+    /// The size of the database and its write-ahead log.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        let files = [self.file.as_path(), self.log.as_path()];
+        files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.len()).sum()
     }
 
     /// Closes every connection, the log copied back.

@@ -66,15 +66,21 @@ pub fn with_timeout<S: Clone + Send + Sync + 'static>(router: Router<S>, limit: 
     router.route_layer(from_fn_with_state(limit, timeout))
 }
 
+/// Marks an answer that had to come in time.
+#[derive(Clone, Copy, Debug)]
+struct InTime;
+
 async fn timeout(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+    let mut response = tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         ApiError::new(TIMED_OUT)
             .detail(format!(
                 "There was no answer within {} seconds. Whether a change was made is not known: read it again before repeating it.",
                 limit.as_secs()
             ))
             .into_response()
-    })
+    });
+    response.extensions_mut().insert(InTime);
+    response
 }
 
 async fn unknown_route(request: Request) -> ApiError {

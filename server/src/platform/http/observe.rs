@@ -10,7 +10,8 @@ use axum::response::Response;
 use tracing::field::Empty;
 use tracing::{Instrument, Level};
 
-use super::problem::{Answered, body};
+use super::InTime;
+use super::problem::{Answered, READ_ONLY, body};
 use crate::platform::telemetry::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -73,6 +74,14 @@ pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next:
     span.record("http.response.status_code", status);
     let elapsed = started.elapsed();
     metrics.request(&method, &route, status, elapsed);
+    let code = response.extensions().get().map(|answered: &Answered| answered.problem.code.as_str());
+    if response.extensions().get::<InTime>().is_some() {
+        metrics.answer_in_time(started, elapsed);
+    }
+    if !is_probe(&route) {
+        // Who is told that no changes are taken was answered as somebody ordered.
+        metrics.answer(status >= 500 && code != Some(READ_ONLY.code));
+    }
     let response = span.in_scope(|| {
         log(&route, status, u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX), response.extensions().get());
         complete_problem(response, &id)
@@ -80,19 +89,23 @@ pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next:
     with_id(response, id)
 }
 
+/// Asked by machinery many times a minute.
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/livez" | "/readyz" | "/metrics" | "/internal/health")
+}
+
 fn log(route: &str, status: u16, elapsed_ms: u64, answered: Option<&Answered>) {
     let code = answered.map(|answered| answered.problem.code.as_str());
     let cause = answered.and_then(|answered| answered.cause.as_deref());
-    let is_probe = matches!(route, "/livez" | "/readyz" | "/metrics");
     // `tracing` fixes the level of an event where it stands, hence one line for each.
     match status {
-        500.. => {
+        500.. if code != Some(READ_ONLY.code) => {
             tracing::event!(Level::ERROR, status, elapsed_ms, problem.code = code, problem.cause = cause, "failed");
         }
         400.. => {
             tracing::event!(Level::INFO, status, elapsed_ms, problem.code = code, problem.cause = cause, "refused");
         }
-        _ if is_probe => tracing::event!(Level::TRACE, status, elapsed_ms, "answered"),
+        _ if is_probe(route) => tracing::event!(Level::TRACE, status, elapsed_ms, "answered"),
         _ => tracing::event!(Level::INFO, status, elapsed_ms, "answered"),
     }
 }

@@ -43,6 +43,7 @@ kinds! {
     UNREADABLE_BODY = BAD_REQUEST, "unreadable-body", "The body ended before it was complete.";
     UNAUTHENTICATED = UNAUTHORIZED, "unauthenticated", "Nobody is signed in.";
     NOT_PERMITTED = FORBIDDEN, "forbidden", "The role does not permit this.";
+    PASSWORD_CHANGE_REQUIRED = FORBIDDEN, "password-change-required", "The password was given, and has to be changed first.";
     NO_DEVICE = FORBIDDEN, "no-device", "Only the session of an enrolled device may do this.";
     NOT_FOUND = NOT_FOUND, "not-found", "There is nothing here that you may see.";
     UNKNOWN_ROUTE = NOT_FOUND, "unknown-route", "There is no such address.";
@@ -55,6 +56,7 @@ kinds! {
     TOO_MANY_REQUESTS = TOO_MANY_REQUESTS, "too-many-requests", "Too many attempts.";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The server failed.";
     UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "The server cannot do this at the moment.";
+    READ_ONLY = SERVICE_UNAVAILABLE, "read-only", "No changes are taken for now.";
     TIMED_OUT = SERVICE_UNAVAILABLE, "timed-out", "The request took longer than the server allows.";
 }
 

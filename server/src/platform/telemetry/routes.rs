@@ -82,10 +82,5 @@ async fn guarded_metrics(caller: Caller, app: State<App>) -> Result<impl IntoRes
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
     app.metrics().writer_queue(app.writer().waiting_bytes());
     let head = app.live().head();
-    let database_bytes = ["cartera.db", "cartera.db-wal"]
-        .iter()
-        .filter_map(|name| std::fs::metadata(app.config().data_dir.join(name)).ok())
-        .map(|file| file.len())
-        .sum();
-    ([(header::CONTENT_TYPE, OPENMETRICS)], app.metrics().encode(head, database_bytes))
+    ([(header::CONTENT_TYPE, OPENMETRICS)], app.metrics().encode(head, app.db().size_bytes()))
 }

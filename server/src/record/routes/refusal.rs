@@ -7,6 +7,7 @@ use crm::model::{Label, Language};
 use sync_protocol::id::Sequence;
 use sync_protocol::wire::FieldProblem;
 
+use crate::entitlement::LIMIT_USERS;
 use crate::platform::http::problem::{CONFLICT, INVALID, NOT_FOUND, NOT_PERMITTED};
 use crate::platform::http::{ApiError, Kind};
 use crate::record::read::ReadError;
@@ -114,6 +115,7 @@ pub fn rejected(decision: Decision) -> ApiError {
         "invalid" => INVALID,
         "already-exists" => ALREADY_EXISTS,
         "restricted" => RESTRICTED,
+        "limit-users" => LIMIT_USERS,
         _ => CONFLICT,
     };
     let refusal = ApiError::new(kind).detail(reason.message).fields(reason.fields);

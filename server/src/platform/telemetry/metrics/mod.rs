@@ -3,6 +3,7 @@
 mod blobs;
 mod comparisons;
 mod devices;
+mod health;
 mod live;
 mod moves;
 mod snapshots;
@@ -25,6 +26,7 @@ pub use blobs::BlobOutcome;
 use blobs::Blobs;
 use comparisons::Comparisons;
 use devices::Devices;
+use health::Health;
 use live::Live;
 use moves::Moves;
 use snapshots::Snapshots;
@@ -54,6 +56,7 @@ struct Registered {
     refused: Family<LaneLabels, Counter>,
     writer_queue_bytes: Gauge,
     devices: Devices,
+    health: Health,
     snapshots: Snapshots,
     moves: Moves,
     comparisons: Comparisons,
@@ -160,6 +163,7 @@ impl Metrics {
             refused,
             writer_queue_bytes,
             devices: Devices::register(&mut registry),
+            health: Health::register(&mut registry),
             snapshots: Snapshots::register(&mut registry),
             moves: Moves::register(&mut registry),
             comparisons: Comparisons::register(&mut registry),

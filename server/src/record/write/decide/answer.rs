@@ -100,6 +100,20 @@ impl Refusal {
         )
     }
 
+    pub(super) fn limit_users(limit: usize) -> Self {
+        Self::new(
+            "limit-users",
+            format!(
+                "Tu empresa tiene contratados {limit} usuarios y ya están todos. Desactiva a quien ya no entra, o pide \
+                 más a quien os lleva Cartera."
+            ),
+            format!(
+                "Your company has a plan for {limit} users, and there are as many. Deactivate somebody who no longer \
+                 signs in, or ask whoever runs Cartera for you for more."
+            ),
+        )
+    }
+
     pub(super) fn group() -> Self {
         Self::new(
             "group-rejected",

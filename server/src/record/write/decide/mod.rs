@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod fields;
 mod follow;
+mod limit;
 mod update;
 mod working;
 
@@ -62,6 +63,7 @@ impl Case<'_> {
 /// Decides one change and does it in `working`; a refused one leaves `working` as it was.
 pub fn decide(context: &Context<'_>, working: &mut Working, author: &Author, change: &Change) -> Decision {
     let mark = working.mark();
+    let before = limit::Before::of(working, change);
     let decided = match context.catalogue.entity(&change.entity) {
         Some((entity, code)) if author.rights.permission(&change.entity).is_some() => {
             // Nobody can have seen what is not there yet: such a base is worth nothing. One above the record's own
@@ -78,6 +80,7 @@ pub fn decide(context: &Context<'_>, working: &mut Working, author: &Author, cha
         }
         _ => Err(Refusal::unknown_entity(&change.entity)),
     };
+    let decided = decided.and_then(|decision| before.hold(context, working, author).map(|()| decision));
     decided.unwrap_or_else(|refusal| {
         working.back_to(mark);
         let seq = working.get(change.record).map_or(0, |record| record.seq);
