@@ -26,13 +26,14 @@ pub(super) fn outcomes(
     let sent: Vec<_> = request.mutations.iter().map(|mutation| mutation.id).collect();
     let answered: Vec<_> = response.outcomes.iter().map(|outcome| outcome.mutation).collect();
     assert_eq!(answered, sent, "{device}: left: the outcomes, right: the mutations");
+    let viewer = oracle.viewer(device.user);
     for (mutation, outcome) in request.mutations.iter().zip(&response.outcomes) {
         if let Some((known, said)) = device.answered.get(&mutation.id) {
             assert_eq!(last_called(known), last_called(mutation), "{device}: a mutation stays what it was");
             assert_eq!(last_told(said), last_told(outcome), "{device}: a retry is answered as before");
         } else {
             tally.count(&name_of(outcome));
-            former_names_are_understood(mutation, outcome, oracle, tally);
+            former_names_are_understood(mutation, outcome, viewer.as_ref(), oracle, tally);
             device.answered.insert(mutation.id, (mutation.clone(), outcome.clone()));
         }
     }
@@ -49,7 +50,13 @@ fn name_of(outcome: &Outcome) -> String {
 }
 
 /// Nobody is refused, or told of a loss, for calling a field what it was called when she wrote.
-fn former_names_are_understood(mutation: &Mutation, outcome: &Outcome, oracle: &Oracle, tally: &mut Tally) {
+fn former_names_are_understood(
+    mutation: &Mutation,
+    outcome: &Outcome,
+    viewer: Option<&Viewer>,
+    oracle: &Oracle,
+    tally: &mut Tally,
+) {
     let Some(entity) = oracle.model().entity(&mutation.entity) else { return };
     let named = mutation.set.keys().map(String::as_str).chain(mutation.ops.iter().map(FieldOperation::field));
     let mut renamed = Vec::new();
@@ -59,7 +66,10 @@ fn former_names_are_understood(mutation: &Mutation, outcome: &Outcome, oracle: &
         }
         if let Some(now) = entity.now_called(name).filter(|now| *now != name) {
             tally.count("outcome: of a change by a former name");
-            renamed.push(now);
+            // A field that her role does not show is unknown to her by any name.
+            if viewer.is_some_and(|viewer| oracle.shows(viewer, &mutation.entity, now)) {
+                renamed.push(now);
+            }
         }
     }
     for problem in outcome.reason.iter().flat_map(|reason| &reason.fields) {
