@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use self::link::Link;
 use self::space::Space;
@@ -29,6 +29,9 @@ pub(crate) const NAME: &str = "real";
 
 /// Where its files lie in the cluster's folder.
 const FOLDER: &str = "node";
+
+/// Is there when every part of the node has come up.
+const JOINED: &str = "node/joined";
 
 /// A node that runs what it is told to.
 #[derive(Debug)]
@@ -74,7 +77,11 @@ impl Node {
     /// The node of this cluster; it joins when it has not yet.
     pub(crate) fn of(folder: &StateFolder) -> Result<Self, NoNode> {
         if let Some(space) = Space::of(folder)? {
-            return Ok(Self { space, folder: folder.clone() });
+            if folder.join(JOINED).exists() {
+                return Ok(Self { space, folder: folder.clone() });
+            }
+            let half = anyhow!("a real node began to join and did not come to its end: `cluster down`, then again");
+            return Err(NoNode::Failed(half));
         }
         if let Some(reason) = Self::why_not() {
             return Err(NoNode::Skip(reason));
@@ -101,6 +108,7 @@ impl Node {
         kubelet::start(folder, &space, &authority, &kubectl, &link, &server)?;
         volumes::make(folder, &kubectl)?;
         fake_nodes::step_back(&kubectl)?;
+        folder.write(JOINED, "")?;
         Ok(Self { space, folder: folder.clone() })
     }
 
