@@ -1,6 +1,6 @@
 # `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench fuzz s3 wasm cluster cluster-node cluster-down images
+.PHONY: help setup demo test soak check bench fuzz s3 wasm cluster cluster-node cluster-down cluster-test images
 
 # rustup's folder, for a shell that was opened before rustup was installed.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -47,6 +47,9 @@ cluster-node: setup ## the same, and a node that really runs pods; on Linux as r
 
 cluster-down: setup ## stop it: nothing of it stays
 	@scripts/cluster down
+
+cluster-test: setup ## run the tests that need a Kubernetes, ignored elsewhere: starts one, tests the operator on it, stops it
+	@scripts/cluster-test
 
 images: setup ## build container images of the binaries, static, without an engine: target/images/NAME.tar
 	@scripts/images

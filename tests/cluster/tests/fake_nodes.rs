@@ -22,6 +22,7 @@ spec:
 ";
 
 #[test]
+#[ignore = "needs a cluster: make cluster-test"]
 fn a_stateful_set_becomes_ready_with_its_claims_bound() -> Result<()> {
     let cluster = Cluster::start()?;
     cluster.apply(STATEFUL_SET)?;
@@ -32,6 +33,7 @@ fn a_stateful_set_becomes_ready_with_its_claims_bound() -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs a cluster: make cluster-test"]
 fn the_resources_of_other_projects_are_validated_by_their_own_schemas() -> Result<()> {
     let cluster = Cluster::start()?;
     cluster.install_foreign_crds()?;

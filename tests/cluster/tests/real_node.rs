@@ -72,6 +72,7 @@ fn give_image(node: &Node, name: &str, binary: &Path) -> Result<()> {
 }
 
 #[test]
+#[ignore = "needs a cluster: make cluster-test"]
 fn a_pod_of_our_image_is_ready_under_restricted_with_its_claim_bound() -> Result<()> {
     let cluster = Cluster::start()?;
     let node = match cluster.real_node() {
