@@ -1,12 +1,12 @@
 # `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench fuzz s3 wasm
+.PHONY: help setup demo test soak check bench fuzz s3 wasm cluster cluster-node cluster-down cluster-test images
 
 # rustup's folder, for a shell that was opened before rustup was installed.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## look for what building needs; name what is missing and the command that installs it
 	@scripts/setup
@@ -38,3 +38,18 @@ s3: setup ## keep files in a bucket: the tests that need a server which speaks S
 
 wasm: setup ## build what also runs in a browser, for wasm32-unknown-unknown
 	@scripts/verify wasm
+
+cluster: setup ## start a real Kubernetes with simulated nodes on this machine, built the first time; docs/cluster.md
+	@scripts/cluster up
+
+cluster-node: setup ## the same, and a node that really runs pods; on Linux as root
+	@scripts/cluster node
+
+cluster-down: setup ## stop it: nothing of it stays
+	@scripts/cluster down
+
+cluster-test: setup ## run the tests that need a Kubernetes, ignored elsewhere: starts one, tests the operator on it, stops it
+	@scripts/cluster-test
+
+images: setup ## build container images of the binaries, static, without an engine: target/images/NAME.tar
+	@scripts/images

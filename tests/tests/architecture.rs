@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 6] = ["sync-protocol", "crm", "conformance", "server", "client", "tests"];
+const CRATES: [&str; 8] =
+    ["sync-protocol", "crm", "conformance", "server", "client", "operator", "tests", "tests/cluster"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")

@@ -1,0 +1,90 @@
+//! `cartera-operator run`
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use kube::client::ClientBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cluster::api::Cluster;
+use crate::cluster::clock::{Clock, SystemClock};
+use crate::cluster::entropy::SystemEntropy;
+use crate::cluster::index::Index;
+use crate::cluster::leader::{Leader, LeaderFence};
+use crate::cluster::shards::Shards;
+use crate::controller::{self, Leading};
+use crate::tenant::build::OperatorIdentity;
+use crate::tenant::health::AskByService;
+use crate::tenant::{Context, Memory};
+
+/// Looks after the tenants of one namespace until it is asked to stop (Ctrl+C, SIGTERM)
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The namespace that holds the Tenants.
+    #[arg(long, env = "CARTERA_NAMESPACE", default_value = "cartera-tenants")]
+    namespace: String,
+    /// This replica's name; that of its pod.
+    #[arg(long, env = "HOSTNAME", default_value = "cartera-operator")]
+    replica: String,
+    /// The namespace of the operator's own pod; left out where it is not one.
+    #[arg(long, env = "CARTERA_OPERATOR_NAMESPACE", requires = "service_account")]
+    operator_namespace: Option<String>,
+    /// The `ServiceAccount` of the operator's own pod.
+    #[arg(long, env = "CARTERA_OPERATOR_SERVICE_ACCOUNT", requires = "operator_namespace")]
+    service_account: Option<String>,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // The first error is the only one, that somebody chose another before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
+    runtime.block_on(operate(arguments))
+}
+
+async fn operate(arguments: Arguments) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut config =
+        kube::Config::infer().await.context("could not find a cluster: set KUBECONFIG, or run in a pod")?;
+    // Requests are sent again by `Cluster`, which knows which.
+    config.default_retry = false;
+    let client = ClientBuilder::try_from(config).context("could not make a client for the cluster")?.build();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let acts = watch::Sender::new(Shards::default());
+    let leader = Leader::new(client.clone(), &arguments.namespace, &arguments.replica, clock.clone(), acts.subscribe());
+    let leading = Leading { leads: leader.leads(), acts };
+    let fence = LeaderFence::new(client.clone(), &arguments.namespace, &arguments.replica, clock.clone());
+    let context = Arc::new(Context {
+        cluster: Cluster::new(client.clone(), clock.clone()),
+        index: Arc::new(Index::default()),
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        health: Arc::new(AskByService),
+        fence: Arc::new(fence),
+        operator: identity(&arguments),
+        memory: Memory::default(),
+    });
+    let renewing = tokio::spawn(leader.run());
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: reconciles under way may finish");
+    };
+    controller::run(context, arguments.namespace.clone(), leading, stop).await;
+    renewing.abort();
+    Leader::release(client, &arguments.namespace, &arguments.replica)
+        .await
+        .context("could not give the leader lease back; it expires by itself")
+}
+
+fn identity(arguments: &Arguments) -> Option<OperatorIdentity> {
+    let namespace = arguments.operator_namespace.clone()?;
+    Some(OperatorIdentity { namespace, service_account: arguments.service_account.clone()? })
+}

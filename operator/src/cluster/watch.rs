@@ -1,0 +1,225 @@
+//! One plain watcher for each kind: what it hears goes into the index, and whom it concerns is told to the controller.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use kube::api::{Api, DynamicObject};
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+
+use super::Kind;
+use super::index::{Index, TenantUid};
+use super::labels;
+use crate::crd::{Plan, PlatformConfig, Tenant};
+
+/// What happened to objects of a kind.
+enum Change<K> {
+    /// It came or changed.
+    Put(Box<K>),
+    /// It went.
+    Gone(Box<K>),
+    /// These are all that there are, by uid.
+    All(HashSet<String>),
+}
+
+/// Something that the controller hears of.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Heard {
+    /// A tenant or something of it.
+    Tenant(TenantUid),
+    /// A plan, by name.
+    Plan(String),
+    /// What all tenants have in common.
+    Platform,
+    /// A foreign kind came or went.
+    Kind(Kind, bool),
+}
+
+/// Watches that feed one index.
+#[derive(Clone)]
+pub struct Watches {
+    client: Client,
+    index: Arc<Index>,
+    heard: mpsc::UnboundedSender<Heard>,
+    /// How many have not heard everything yet that there was when they began.
+    unready: watch::Sender<usize>,
+}
+
+impl Watches {
+    /// Watches whose news go to `heard`.
+    #[must_use]
+    pub fn new(client: Client, index: Arc<Index>, heard: mpsc::UnboundedSender<Heard>) -> Self {
+        Self { client, index, heard, unready: watch::Sender::new(0) }
+    }
+
+    /// Waits until all of them know what there is.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.unready.subscribe().wait_for(|unready| *unready == 0).await;
+    }
+
+    fn begin(&self) -> Unready {
+        self.unready.send_modify(|unready| *unready += 1);
+        Unready(self.unready.clone())
+    }
+
+    fn tell(&self, heard: Heard) {
+        // Nobody listens any more only when the process ends.
+        let _ = self.heard.send(heard);
+    }
+
+    /// Follows the tenants of a namespace.
+    pub fn tenants(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
+        let unready = self.begin();
+        async move {
+            let api: Api<Tenant> = Api::namespaced(self.client.clone(), &namespace);
+            let watches = &self;
+            watches
+                .follow(unready, api, watcher::Config::default(), |change| match change {
+                    Change::Put(tenant) => {
+                        watches.tell(Heard::Plan(tenant.spec.subscription.plan_ref.name.clone()));
+                        if let Some(uid) = watches.index.put_tenant(*tenant) {
+                            watches.tell(Heard::Tenant(uid));
+                        }
+                    }
+                    Change::Gone(tenant) => {
+                        watches.tell(Heard::Plan(tenant.spec.subscription.plan_ref.name.clone()));
+                        watches.index.remove_tenant(&tenant.uid().unwrap_or_default());
+                    }
+                    Change::All(uids) => watches.index.retain_tenants(&uids),
+                })
+                .await;
+        }
+    }
+
+    /// Follows the plans of a namespace.
+    pub fn plans(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
+        let unready = self.begin();
+        async move {
+            let api: Api<Plan> = Api::namespaced(self.client.clone(), &namespace);
+            let watches = &self;
+            let concerns = |name: String, tenants: Vec<TenantUid>| {
+                watches.tell(Heard::Plan(name));
+                for uid in tenants {
+                    watches.tell(Heard::Tenant(uid));
+                }
+            };
+            watches
+                .follow(unready, api, watcher::Config::default(), |change| match change {
+                    Change::Put(plan) => concerns(plan.name_any(), watches.index.put_plan(*plan)),
+                    Change::Gone(plan) => concerns(plan.name_any(), watches.index.remove_plan(&plan.name_any())),
+                    Change::All(uids) => watches.index.retain_plans(&uids),
+                })
+                .await;
+        }
+    }
+
+    /// Follows what all tenants of a namespace have in common.
+    pub fn platform(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
+        let unready = self.begin();
+        async move {
+            let api: Api<PlatformConfig> = Api::namespaced(self.client.clone(), &namespace);
+            let watches = &self;
+            watches
+                .follow(unready, api, watcher::Config::default(), |change| {
+                    match change {
+                        Change::Put(platform) => watches.index.put_platform(Some(*platform)),
+                        Change::Gone(_) => watches.index.put_platform(None),
+                        Change::All(uids) if uids.is_empty() => watches.index.put_platform(None),
+                        Change::All(_) => {}
+                    }
+                    watches.tell(Heard::Platform);
+                })
+                .await;
+        }
+    }
+
+    /// Follows everything of ours of one kind, in all namespaces.
+    pub fn children(self, kind: Kind) -> impl Future<Output = ()> + Send + 'static {
+        let unready = self.begin();
+        async move {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind.resource());
+            let watches = &self;
+            let concerns = |uid: Option<TenantUid>| uid.into_iter().for_each(|uid| watches.tell(Heard::Tenant(uid)));
+            watches
+                .follow(unready, api, watcher::Config::default().labels(&labels::ours()), |change| match change {
+                    Change::Put(object) => concerns(watches.index.put_child(kind, &as_json(*object))),
+                    Change::Gone(object) => concerns(watches.index.remove_child(kind, &as_json(*object))),
+                    Change::All(uids) => {
+                        watches.index.retain_children(kind, &uids).into_iter().for_each(|uid| concerns(Some(uid)));
+                    }
+                })
+                .await;
+        }
+    }
+
+    /// Follows which foreign kinds there are.
+    pub fn definitions(self) -> impl Future<Output = ()> + Send + 'static {
+        let unready = self.begin();
+        async move {
+            use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+            let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(self.client.clone());
+            let watches = &self;
+            let concerns = |name: String, exists: bool| {
+                let kind = Kind::ALL.into_iter().find(|kind| kind.definition().as_deref() == Some(&*name));
+                if let Some(kind) = kind {
+                    watches.tell(Heard::Kind(kind, exists));
+                }
+            };
+            watches
+                .follow(unready, api, watcher::Config::default(), |change| match change {
+                    Change::Put(definition) => concerns(definition.name_any(), true),
+                    Change::Gone(definition) => concerns(definition.name_any(), false),
+                    // One that went while nobody listened: its watcher says so itself.
+                    Change::All(_) => {}
+                })
+                .await;
+        }
+    }
+
+    async fn follow<K>(&self, unready: Unready, api: Api<K>, config: watcher::Config, mut on: impl FnMut(Change<K>))
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let mut unready = Some(unready);
+        let mut listed = HashSet::new();
+        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(object)) => {
+                    listed.extend(object.uid());
+                    on(Change::Put(Box::new(object)));
+                }
+                Ok(Event::InitDone) => {
+                    on(Change::All(std::mem::take(&mut listed)));
+                    drop(unready.take());
+                }
+                Ok(Event::Apply(object)) => on(Change::Put(Box::new(object))),
+                Ok(Event::Delete(object)) => on(Change::Gone(Box::new(object))),
+                Err(error) => tracing::warn!(error = %error, "a watch broke off; it begins again"),
+            }
+        }
+    }
+}
+
+/// A watch that has not heard everything yet that there was when it began. It counts from before its task runs, so that
+/// nobody who waits is too early.
+struct Unready(watch::Sender<usize>);
+
+impl Drop for Unready {
+    fn drop(&mut self) {
+        self.0.send_modify(|unready| *unready -= 1);
+    }
+}
+
+fn as_json(object: DynamicObject) -> serde_json::Value {
+    serde_json::to_value(object).expect("what came as JSON is JSON")
+}

@@ -1,0 +1,95 @@
+//! What the API server itself refuses, and what people read then.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Home, image, tenant};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn every_rule_refuses_with_a_sentence_and_lets_the_rest_through() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    let spec = |name: &str, spec: Value| tenant(name, &json!({ "spec": spec }));
+    let storage = |size: &str| json!({ "database": { "storage": { "size": size } } });
+    let domain = |domain: Value| json!({ "routing": { "customDomains": [domain] } });
+    let plan = |patch: Value| {
+        let mut plan = support::plan("sold");
+        cartera_operator::cluster::merge_patch(&mut plan, &json!({ "spec": { "published": true } }));
+        cartera_operator::cluster::merge_patch(&mut plan, &patch);
+        plan
+    };
+    let platform = |name: &str, more: Value| {
+        let mut platform = json!({
+            "apiVersion": "cartera.dev/v1alpha1", "kind": "PlatformConfig", "metadata": { "name": name },
+            "spec": { "baseDomain": "crm.example", "channels": { "stable": image("1") } },
+        });
+        cartera_operator::cluster::merge_patch(&mut platform, &json!({ "spec": more }));
+        platform
+    };
+    // In this order: some are changes of those before.
+    let cases: Vec<(Value, Option<&str>)> = vec![
+        (tenant("acme", &json!({})), None),
+        (tenant("4ever", &json!({})), Some("a tenant's name begins with a letter")),
+        (tenant(&"a".repeat(41), &json!({})), Some("has up to 40 letters")),
+        (spec("acme", storage("2Gi")), None),
+        (spec("acme", storage("1Gi")), Some("a volume cannot become smaller")),
+        (
+            spec("acme", json!({ "database": { "storage": { "size": "2Gi", "className": "other" } } })),
+            Some("the storage class of a volume does not change"),
+        ),
+        (
+            spec("acme", json!({ "database": { "engine": "PostgreSQL", "storage": { "size": "2Gi" } } })),
+            Some("Unsupported value"),
+        ),
+        (spec("pinned", json!({ "version": { "channel": "pinned", "image": image("2") } })), None),
+        (
+            spec("pinned", json!({ "version": { "channel": "pinned" } })),
+            Some("version.image goes with version.channel pinned"),
+        ),
+        (
+            spec("tagged", json!({ "version": { "channel": "pinned", "image": "registry.example/cartera:1" } })),
+            Some("should match"),
+        ),
+        (spec("purged", json!({ "deletion": { "protected": false, "policy": "Purge" } })), None),
+        (
+            spec("guarded", json!({ "deletion": { "protected": true, "policy": "Purge" } })),
+            Some("set deletion.protected to false as well"),
+        ),
+        (spec("domains", domain(json!({ "host": "crm.acme.example" }))), None),
+        (
+            spec("domains", domain(json!({ "host": "crm.acme.example", "tls": "Secret" }))),
+            Some("secretRef goes with tls Secret"),
+        ),
+        (spec("pooled", json!({ "isolation": { "mode": "Pooled" } })), Some("Unsupported value")),
+        (plan(json!({})), None),
+        (plan(json!({ "spec": { "displayName": "Sold" } })), None),
+        (plan(json!({ "spec": { "published": false } })), Some("a published plan cannot be taken back")),
+        (
+            plan(json!({ "spec": { "entitlements": { "maxUsers": 99 } } })),
+            Some("the entitlements of a published plan do not change"),
+        ),
+        (
+            plan(json!({ "spec": { "resources": { "storage": "1Gi" } } })),
+            Some("the resources of a published plan do not change"),
+        ),
+        (plan(json!({ "spec": { "supersedes": "sold" } })), Some("a plan cannot supersede itself")),
+        (platform("default", json!({})), None),
+        (platform("second", json!({})), Some("its name is default")),
+        (platform("default", json!({ "gateway": { "mode": "Gateway" } })), Some("needs gateway.parentRef")),
+        (
+            platform(
+                "default",
+                json!({ "tls": { "issuerRef": { "name": "a" }, "wildcardSecretRef": { "name": "b" } } }),
+            ),
+            Some("set wildcardSecretRef or issuerRef, not both"),
+        ),
+    ];
+    for (object, refusal) in cases {
+        match (home.try_apply(&object).await, refusal) {
+            (Ok(_), None) => {}
+            (Err(said), Some(expected)) => assert!(said.contains(expected), "{object}: {said}"),
+            (found, _) => panic!("{object}: {found:?}, expected {refusal:?}"),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A fault at each write of each scenario: the end is that of a run where nothing went wrong.
+
+mod support;
+
+use std::sync::Arc;
+
+use cartera_operator::cluster::clock::ManualClock;
+use cartera_operator::crd::Tenant;
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use kube::Client;
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use support::fault::Fault;
+use support::operator::{Operator, footprint, holds};
+use support::{Home, tenant};
+
+const SEED: u64 = 7;
+/// Cases at a time.
+const TOGETHER: usize = 8;
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at("2026-11-01T08:00:00Z".parse::<Timestamp>().expect("a time")))
+}
+
+async fn operator(home: &Home, at: Option<(usize, Fault)>) -> Operator {
+    Operator::start(home, at, clock(), SEED).await
+}
+
+fn is_ready(tenant: Option<&Tenant>) -> bool {
+    holds(tenant, "Ready")
+}
+
+/// Runs `scenario` once without a fault, then with a fault at each of its writes: the faults take turns. With `ALL_FAULTS` set,
+/// each of them comes at each write.
+async fn with_faults<S, F>(client: &Client, what: &str, scenario: S)
+where
+    S: Fn(Home, String, Option<(usize, Fault)>) -> F,
+    F: Future<Output = (Vec<String>, usize)>,
+{
+    use std::io::Write as _;
+    let (expected, writes) = scenario(Home::new(client).await, "clean".into(), None).await;
+    let is_every = std::env::var_os("ALL_FAULTS").is_some();
+    let all = (0..writes).flat_map(|at| Fault::ALL.into_iter().enumerate().map(move |(turn, fault)| (at, turn, fault)));
+    let cases: Vec<_> = all
+        .filter(|(at, turn, _)| is_every || at % Fault::ALL.len() == *turn)
+        .map(|(at, _, fault)| (at, fault))
+        .collect();
+    let number = cases.len();
+    // They wait for the cluster more than for anything else.
+    let mut ends = stream::iter(cases)
+        .map(async |(at, fault)| {
+            let (found, _) = scenario(Home::new(client).await, format!("t{at}"), Some((at, fault))).await;
+            (at, fault, found)
+        })
+        .buffer_unordered(TOGETHER);
+    while let Some((at, fault, found)) = ends.next().await {
+        let only = |some: &[String], others: &[String]| -> Vec<String> {
+            some.iter().filter(|line| !others.contains(line)).cloned().collect()
+        };
+        let difference = (only(&expected, &found), only(&found, &expected));
+        assert!(found == expected, "{what}: {fault:?} at write {at}: missing and unexpected {difference:#?}");
+    }
+    let _ = writeln!(std::io::stderr(), "{what}: {writes} writes, {number} cases, seed {SEED}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn creating_a_tenant_survives_a_fault_at_each_write() {
+    let client = support::cluster().await;
+    with_faults(&client, "create", async |home: Home, name: String, at| {
+        home.apply(&tenant(&name, &json!({ "spec": { "customer": { "email": "ana@acme.example" } } }))).await;
+        let operator = operator(&home, at).await.drive(&home, &name, is_ready).await;
+        let writes = operator.network.writes().len();
+        let tenant = home.tenants().get(&name).await.expect("the tenant");
+        (footprint(&home.client, &tenant).await, writes)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn changing_a_tenants_plan_survives_a_fault_at_each_write() {
+    let client = support::cluster().await;
+    with_faults(&client, "plan change", async |home: Home, name: String, at| {
+        let mut larger = support::plan("larger");
+        larger["spec"]["resources"]["limits"]["memory"] = json!("128Mi");
+        larger["spec"]["entitlements"]["maxUsers"] = json!(20);
+        home.apply(&larger).await;
+        home.apply(&tenant(&name, &json!({}))).await;
+        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        let change = json!({ "spec": { "subscription": { "planRef": { "name": "larger" } } } });
+        home.apply(&tenant(&name, &change)).await;
+        let operator =
+            operator(&home, at).await.drive(&home, &name, |tenant| is_ready(tenant) && runs_on(tenant, "larger")).await;
+        let writes = operator.network.writes().len();
+        let tenant = home.tenants().get(&name).await.expect("the tenant");
+        (footprint(&home.client, &tenant).await, writes)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn deleting_a_tenant_survives_a_fault_at_each_write() {
+    let client = support::cluster().await;
+    with_faults(&client, "delete", async |home: Home, name: String, at| {
+        home.apply(&tenant(&name, &json!({}))).await;
+        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        let before = home.tenants().get(&name).await.expect("the tenant");
+        home.tenants().delete(&name, &DeleteParams::default()).await.expect("it may be deleted");
+        let operator = operator(&home, at).await.drive(&home, &name, |tenant| tenant.is_none()).await;
+        (footprint(&home.client, &before).await, operator.network.writes().len())
+    })
+    .await;
+}
+
+fn runs_on(tenant: Option<&Tenant>, plan: &str) -> bool {
+    let status = tenant.and_then(|tenant| tenant.status.as_ref());
+    status.and_then(|status| status.plan.as_ref()).is_some_and(|running| running.name == plan)
+}

@@ -1,0 +1,151 @@
+//! A world to test in: a real API server, an operator whose time, randomness and network belong to the test.
+
+#![allow(dead_code, reason = "each test uses its part of the world")]
+
+pub mod fault;
+pub mod operator;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::client::ClientBuilder;
+use kube::core::ApiResource;
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use tower::util::BoxService;
+
+use cartera_operator::cluster::merge_patch;
+use cartera_operator::crd::{self, Plan, PlatformConfig, Tenant};
+
+/// An image by its digest; the digit tells it from others.
+pub fn image(digit: &str) -> String {
+    format!("registry.example/cartera@sha256:{}", digit.repeat(64))
+}
+
+/// The cluster that `KUBECONFIG` names, with our custom resources.
+pub async fn cluster() -> Client {
+    assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG names no cluster: make cluster-test starts one");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = builder().await.build();
+    install_definitions(&client).await;
+    client
+}
+
+/// What requests go through.
+pub type Service =
+    BoxService<http::Request<kube::client::Body>, http::Response<Box<kube::client::DynBody>>, tower::BoxError>;
+
+/// A client for it, before layers.
+pub async fn builder() -> ClientBuilder<Service> {
+    let mut config = kube::Config::infer().await.expect("KUBECONFIG names a cluster");
+    config.default_retry = false;
+    ClientBuilder::try_from(config).expect("a client")
+}
+
+async fn install_definitions(client: &Client) {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let manager = PatchParams::apply("test").force();
+    for definition in crd::all() {
+        api.patch(&definition.name_any(), &manager, &Patch::Apply(&definition))
+            .await
+            .expect("a definition is accepted");
+    }
+    for name in crd::all().iter().map(ResourceExt::name_any) {
+        let established = kube::runtime::conditions::is_crd_established();
+        kube::runtime::wait::await_condition(api.clone(), &name, established)
+            .await
+            .expect("a definition is established");
+    }
+}
+
+/// A control namespace of a test's own, with a plan and a platform.
+pub struct Home {
+    /// Its name.
+    pub namespace: String,
+    /// A client without faults.
+    pub client: Client,
+}
+
+impl Home {
+    /// Makes one.
+    pub async fn new(client: &Client) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let home = Self { namespace: format!("home-{}-{number}", std::process::id()), client: client.clone() };
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": home.namespace } });
+        home.apply_at(&ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&()), None, &namespace).await;
+        home.apply(&plan("team")).await;
+        home.apply(&json!({
+            "apiVersion": "cartera.dev/v1alpha1", "kind": "PlatformConfig", "metadata": { "name": "default" },
+            "spec": { "baseDomain": "crm.example", "channels": { "stable": image("1") }, "gateway": { "mode": "None" } },
+        }))
+        .await;
+        home
+    }
+
+    /// Applies an object of ours as a person would.
+    pub async fn apply(&self, object: &Value) -> Value {
+        self.apply_at(&resource(object), Some(&self.namespace), object).await
+    }
+
+    /// Tries to; a refusal is its message.
+    pub async fn try_apply(&self, object: &Value) -> Result<Value, String> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource(object));
+        let name = object["metadata"]["name"].as_str().expect("a name");
+        let applied = api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(object)).await;
+        applied.map(|object| json!(object)).map_err(|error| error.to_string())
+    }
+
+    async fn apply_at(&self, resource: &ApiResource, namespace: Option<&str>, object: &Value) -> Value {
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
+        };
+        let name = object["metadata"]["name"].as_str().expect("a name");
+        let applied = api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(object)).await;
+        json!(applied.unwrap_or_else(|error| panic!("{object} was refused: {error}")))
+    }
+
+    /// The tenants of this namespace.
+    pub fn tenants(&self) -> Api<Tenant> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+fn resource(object: &Value) -> ApiResource {
+    match object["kind"].as_str().expect("a kind") {
+        "Tenant" => ApiResource::erase::<Tenant>(&()),
+        "Plan" => ApiResource::erase::<Plan>(&()),
+        "PlatformConfig" => ApiResource::erase::<PlatformConfig>(&()),
+        kind => panic!("{kind} is none of ours"),
+    }
+}
+
+/// A plan.
+pub fn plan(name: &str) -> Value {
+    json!({
+        "apiVersion": "cartera.dev/v1alpha1", "kind": "Plan", "metadata": { "name": name },
+        "spec": {
+            "displayName": name, "entitlements": { "modules": ["sales", "visits"], "maxUsers": 10 },
+            "resources": {
+                "requests": { "cpu": "10m", "memory": "32Mi" }, "limits": { "memory": "64Mi" }, "storage": "50Gi",
+            },
+        },
+    })
+}
+
+/// A tenant, with `patch` merged into it. It may run on simulated nodes.
+pub fn tenant(name: &str, patch: &Value) -> Value {
+    let mut tenant = json!({
+        "apiVersion": "cartera.dev/v1alpha1", "kind": "Tenant", "metadata": { "name": name },
+        "spec": {
+            "displayName": name, "subscription": { "planRef": { "name": "team" } },
+            "database": { "storage": { "size": "1Gi", "className": "kwok-volume" } },
+            "deletion": { "protected": false },
+            "isolation": { "tolerations": [{ "key": "kwok.x-k8s.io/node", "operator": "Exists" }] },
+        },
+    });
+    merge_patch(&mut tenant, patch);
+    tenant
+}

@@ -1,0 +1,3 @@
+module cartera.test/cluster/pause
+
+go 1.26

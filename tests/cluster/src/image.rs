@@ -1,0 +1,169 @@
+//! Container images without a daemon: an OCI layout with one layer, which holds a binary and the libraries that it needs.
+//!
+//! The same binary gives the same bytes, so that an image's digest changes when its binary does and at no other time.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::hash::hex;
+
+/// The user of every image, by number: Kubernetes cannot tell from a name that it is not root.
+pub const USER: &str = "65532:65532";
+
+/// An image to be written.
+#[derive(Clone, Debug)]
+pub struct Image {
+    name: String,
+    entrypoint: String,
+    /// Where each file lies in the image, and on this machine.
+    files: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Image {
+    /// The image of one binary, which becomes its entry point; its libraries lie where they lie on this machine.
+    ///
+    /// # Errors
+    /// When the binary is not there, or one of its libraries.
+    pub fn of(name: &str, binary: &Path) -> Result<Self> {
+        ensure!(binary.is_file(), "the binary {} of the image {name} is not there: build it first", binary.display());
+        let file_name = binary.file_name().context("a file has a name")?;
+        let mut files: BTreeMap<PathBuf, PathBuf> =
+            libraries(binary)?.into_iter().map(|library| (library.clone(), library)).collect();
+        files.insert(Path::new("/").join(file_name), binary.to_owned());
+        Ok(Self { name: name.to_owned(), entrypoint: format!("/{}", file_name.display()), files })
+    }
+}
+
+/// What the loader would bring into a process of this binary; nothing when it is static.
+fn libraries(binary: &Path) -> Result<Vec<PathBuf>> {
+    // It fails for a static binary, in words that differ from system to system.
+    let listed = Command::new("ldd").arg(binary).output().context("could not run ldd, which lists libraries")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let missing = listed.lines().find(|line| line.contains("not found"));
+    ensure!(missing.is_none(), "{} needs a library: {}", binary.display(), missing.unwrap_or_default().trim());
+    Ok(listed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
+}
+
+/// Writes an image as a tar of its OCI layout; returns its digest.
+///
+/// # Errors
+/// When a file cannot be read or the tar cannot be written.
+pub fn write(image: &Image, path: &Path) -> Result<String> {
+    let layer = layer(image).with_context(|| format!("could not pack the image {}", image.name))?;
+    let config = json!({
+        "architecture": architecture(),
+        "os": "linux",
+        "config": {"User": USER, "Entrypoint": [image.entrypoint], "WorkingDir": "/"},
+        "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]},
+    });
+    let config = config.to_string().into_bytes();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let mut named = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+    named["annotations"] = json!({"io.containerd.image.name": image.name});
+    named["platform"] = json!({"architecture": architecture(), "os": "linux"});
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [named],
+    });
+
+    let mut layout = Archive::new(Vec::new());
+    layout.add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
+    layout.add("index.json", index.to_string().as_bytes(), 0o644)?;
+    for blob in [&config, &layer, &manifest] {
+        layout.add(&format!("blobs/{}", digest(blob).replace(':', "/")), blob, 0o644)?;
+    }
+    let bytes = layout.finish()?;
+    let written = File::create(path).and_then(|mut file| file.write_all(&bytes));
+    written.with_context(|| format!("could not write {}", path.display()))?;
+    Ok(digest(&manifest))
+}
+
+fn layer(image: &Image) -> Result<Vec<u8>> {
+    let mut layer = Archive::new(Vec::new());
+    for (place, source) in &image.files {
+        let content = fs::read(source).with_context(|| format!("could not read {}", source.display()))?;
+        layer.add(place.to_string_lossy().trim_start_matches('/'), &content, 0o755)?;
+    }
+    layer.finish()
+}
+
+/// A tar that says of its files what they hold, and nothing of where and when they were made.
+struct Archive {
+    tar: tar::Builder<Vec<u8>>,
+}
+
+impl Archive {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { tar: tar::Builder::new(bytes) }
+    }
+
+    fn add(&mut self, name: &str, content: &[u8], mode: u32) -> Result<()> {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        self.tar.append_data(&mut header, name, content).with_context(|| format!("could not pack {name}"))
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        self.tar.into_inner().context("could not end the archive")
+    }
+}
+
+fn descriptor(media_type: &str, blob: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": digest(blob), "size": blob.len()})
+}
+
+fn digest(blob: &[u8]) -> String {
+    format!("sha256:{}", hex(Sha256::new_with_prefix(blob)))
+}
+
+/// Images name processors as Go does.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_binary_gives_the_same_bytes() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let binary = std::env::current_exe().expect("the test has a path");
+        let image = Image::of("cartera.test/this:1", &binary).expect("an image");
+        let paths = [folder.path().join("first.tar"), folder.path().join("second.tar")];
+        let digests = paths.each_ref().map(|path| write(&image, path).expect("it is written"));
+        assert_eq!(digests[0], digests[1]);
+        let bytes = paths.map(|path| fs::read(path).expect("it was written"));
+        assert!(bytes[0] == bytes[1]);
+    }
+
+    #[test]
+    fn a_binary_that_is_not_static_brings_its_libraries() {
+        let binary = std::env::current_exe().expect("the test has a path");
+        let image = Image::of("cartera.test/this:1", &binary).expect("an image");
+        assert!(image.files.keys().any(|file| file.to_string_lossy().contains("libc.so")), "{image:?}");
+        assert!(image.files.contains_key(Path::new(&image.entrypoint)));
+    }
+}

@@ -1,0 +1,150 @@
+//! The real node: containerd, runc, kubelet, kube-proxy and CoreDNS in namespaces of their own, joined to a cluster of ours.
+
+mod cgroup;
+mod container_runtime;
+mod kubelet;
+mod link;
+mod prerequisites;
+mod services;
+mod space;
+mod volumes;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+
+use self::link::Link;
+use self::space::Space;
+pub use self::volumes::CLASS as VOLUME_CLASS;
+use crate::authority::Authority;
+use crate::fake_nodes;
+use crate::kubectl::{Kubectl, said};
+use crate::state::StateFolder;
+
+/// What the node is called in the cluster.
+pub(crate) const NAME: &str = "real";
+
+/// Where its files lie in the cluster's folder.
+const FOLDER: &str = "node";
+
+/// Is there when every part of the node has come up.
+const JOINED: &str = "node/joined";
+
+/// A node that runs what it is told to.
+#[derive(Debug)]
+pub struct Node {
+    space: Space,
+    folder: StateFolder,
+}
+
+/// Why there is no real node.
+#[derive(Debug)]
+pub enum NoNode {
+    /// This machine cannot run one, or the cluster is somebody else's: a test that needs it says so and is skipped.
+    Skip(String),
+    /// It should have come up, and did not.
+    Failed(anyhow::Error),
+}
+
+impl fmt::Display for NoNode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skip(reason) => write!(formatter, "no real node here: {reason}"),
+            Self::Failed(_) => write!(formatter, "the real node did not come up"),
+        }
+    }
+}
+
+impl std::error::Error for NoNode {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Skip(_) => None,
+            Self::Failed(error) => Some(error.as_ref()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for NoNode {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Node {
+    /// The node of this cluster; it joins when it has not yet.
+    pub(crate) fn of(folder: &StateFolder) -> Result<Self, NoNode> {
+        if let Some(space) = Space::of(folder)? {
+            if folder.join(JOINED).exists() {
+                return Ok(Self { space, folder: folder.clone() });
+            }
+            let half = anyhow!("a real node began to join and did not come to its end: `cluster down`, then again");
+            return Err(NoNode::Failed(half));
+        }
+        if let Some(reason) = Self::why_not() {
+            return Err(NoNode::Skip(reason));
+        }
+        prerequisites::require()?;
+        Ok(Self::join(folder)?)
+    }
+
+    /// Why this machine can have no real node; none when it can.
+    #[must_use]
+    pub fn why_not() -> Option<String> {
+        prerequisites::why_not()
+    }
+
+    fn join(folder: &StateFolder) -> Result<Self> {
+        let kubectl = Kubectl::of(folder)?;
+        let authority = Authority::open(folder)?;
+        container_runtime::build()?;
+        let space = Space::open(folder)?;
+        let link = Link::make(folder, &space)?;
+        let server = link.forward_api_server(folder)?;
+        container_runtime::start(folder, &space)?;
+        services::start(folder, &space, &authority, &kubectl, &link, &server)?;
+        kubelet::start(folder, &space, &authority, &kubectl, &link, &server)?;
+        volumes::make(folder, &kubectl)?;
+        fake_nodes::step_back(&kubectl)?;
+        folder.write(JOINED, "")?;
+        Ok(Self { space, folder: folder.clone() })
+    }
+
+    /// Makes an image known to the node, from a tar of its OCI layout; pods then use it with `imagePullPolicy: Never`.
+    ///
+    /// # Errors
+    /// When the runtime does not take it; the message holds what it said.
+    pub fn import_image(&self, layout: &Path) -> Result<()> {
+        container_runtime::import(&self.space, layout)
+    }
+
+    /// A command that runs in the node's network, where addresses of pods and Services lead somewhere.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.space.command(program)
+    }
+
+    /// Ends the container runtime as a crash would and starts it again; pods go on meanwhile.
+    ///
+    /// # Errors
+    /// When it does not come up again.
+    pub fn restart_container_runtime(&self) -> Result<()> {
+        container_runtime::restart(&self.folder, &self.space)
+    }
+}
+
+/// Removes what the end of the node's processes leaves.
+pub(crate) fn clean_up(folder: &StateFolder) -> Result<()> {
+    let Some(name) = Link::name_in(folder) else {
+        return Ok(());
+    };
+    cgroup::remove(&name)?;
+    link::wait_until_gone(&name)
+}
+
+/// Runs a command of the system for its effect.
+fn run(program: &str, arguments: &[&str]) -> Result<String> {
+    said(Command::new(program).args(arguments)).with_context(|| format!("{program} failed"))
+}
