@@ -39,11 +39,11 @@ const GOES_ON: [&str; 12] = [
 pub async fn refuse_changes(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let goes_on = request.method().is_safe() || GOES_ON.contains(&path) || is_local_operator(&request);
-    let language = asked_language(request.headers()).unwrap_or(app.config().language);
-    match expect_changes_taken(&app, language) {
-        Err(refusal) if !goes_on => refusal.into_response(),
-        _ => next.run(request).await,
+    if goes_on || app.entitlements().power == Power::Running {
+        return next.run(request).await;
     }
+    let language = asked_language(request.headers()).unwrap_or(app.config().language);
+    refusal(&app, language).into_response()
 }
 
 /// Refuses a change while none is taken.
@@ -51,9 +51,13 @@ pub async fn refuse_changes(State(app): State<App>, request: Request, next: Next
 /// # Errors
 /// `read-only`, in the reader's language and with the time to come again.
 pub fn expect_changes_taken(app: &App, language: Language) -> Result<(), ApiError> {
-    if app.entitlements().power == Power::Running {
-        return Ok(());
+    match app.entitlements().power {
+        Power::Running => Ok(()),
+        Power::ReadOnly => Err(refusal(app, language)),
     }
+}
+
+fn refusal(app: &App, language: Language) -> ApiError {
     let detail = match language {
         Language::Es => {
             "Por ahora Cartera es de solo lectura: puedes consultarlo todo, pero no se guarda ningún cambio. Lo que \
@@ -64,7 +68,7 @@ pub fn expect_changes_taken(app: &App, language: Language) -> Result<(), ApiErro
              device stays there and is sent later. Your administrator knows more."
         }
     };
-    Err(ApiError::new(READ_ONLY).detail(detail).retry_after(app.entropy().spread(RETRY)))
+    ApiError::new(READ_ONLY).detail(detail).retry_after(app.entropy().spread(RETRY))
 }
 
 fn is_local_operator(request: &Request) -> bool {

@@ -6,13 +6,13 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::SendRequest;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
-use crate::device::Device;
+use crate::device::{Device, asked_to_wait};
 use crate::server::Server;
 
 /// First syncs of many small devices, all begun at once, each over a connection of its own; how long each took, sorted.
@@ -94,13 +94,6 @@ impl Phone {
             return Ok(answer);
         }
     }
-}
-
-fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    if status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::SERVICE_UNAVAILABLE {
-        return None;
-    }
-    Some(Duration::from_secs(headers.get("retry-after")?.to_str().ok()?.parse().ok()?))
 }
 
 /// Whole pulls at once, each read to its end; rows/s of all together.

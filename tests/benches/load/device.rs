@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use hyper::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::server::{EMAIL, PASSWORD, Server};
@@ -90,7 +91,7 @@ impl Device {
                 .header("Accept-Encoding", "zstd")
                 .content_type("application/json")
                 .send(request.to_string())?;
-            if let Some(pause) = asked_to_wait(&answer) {
+            if let Some(pause) = asked_to_wait(answer.status(), answer.headers()) {
                 std::thread::sleep(pause);
                 continue;
             }
@@ -201,9 +202,9 @@ impl Device {
 }
 
 /// What a server that has too much to do asks for.
-fn asked_to_wait(answer: &ureq::http::Response<ureq::Body>) -> Option<Duration> {
-    let is_busy = matches!(answer.status().as_u16(), 429 | 503);
-    let seconds = answer.headers().get("retry-after").filter(|_| is_busy)?.to_str().ok()?;
+pub fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = headers.get("retry-after").filter(|_| is_busy)?.to_str().ok()?;
     Some(Duration::from_secs(seconds.parse().ok()?))
 }
 
