@@ -1,34 +1,17 @@
 //! The kubelet: it joins the node to the cluster and has the container runtime run its pods.
 
-use std::net::SocketAddr;
-
 use anyhow::Result;
 
 use super::container_runtime::SOCKET;
-use super::link::Link;
-use super::space::Space;
-use super::{NAME, cgroup};
-use crate::authority::Authority;
-use crate::kubectl::Kubectl;
+use super::{Joining, NAME, cgroup};
 use crate::process::Started;
 use crate::program::KUBELET;
-use crate::state::StateFolder;
 
 /// Starts it and waits until the node is ready.
-pub(super) fn start(
-    folder: &StateFolder,
-    space: &Space,
-    authority: &Authority,
-    kubectl: &Kubectl,
-    link: &Link,
-    server: &SocketAddr,
-) -> Result<()> {
-    let kubeconfig = authority.kubeconfig(
-        "node/kubelet.kubeconfig",
-        &format!("https://{server}"),
-        &format!("system:node:{NAME}"),
-        Some("system:nodes"),
-    )?;
+pub(super) fn start(joining: &Joining<'_>) -> Result<()> {
+    let Joining { folder, space, authority, kubectl, link, .. } = joining;
+    let user = format!("system:node:{NAME}");
+    let kubeconfig = joining.kubeconfig("node/kubelet.kubeconfig", &user, Some("system:nodes"))?;
     let address = link.node.to_string();
     let resolver = folder.write("node/resolv.conf", &format!("nameserver {address}\n"))?;
     let config = format!(

@@ -11,7 +11,8 @@ mod volumes;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
@@ -104,8 +105,9 @@ impl Node {
         let link = Link::make(folder, &space)?;
         let server = link.forward_api_server(folder)?;
         container_runtime::start(folder, &space)?;
-        services::start(folder, &space, &authority, &kubectl, &link, &server)?;
-        kubelet::start(folder, &space, &authority, &kubectl, &link, &server)?;
+        let joining = Joining { folder, space: &space, authority: &authority, kubectl: &kubectl, link: &link, server };
+        services::start(&joining)?;
+        kubelet::start(&joining)?;
         volumes::make(folder, &kubectl)?;
         fake_nodes::step_back(&kubectl)?;
         folder.write(JOINED, "")?;
@@ -132,6 +134,24 @@ impl Node {
     /// When it does not come up again.
     pub fn restart_container_runtime(&self) -> Result<()> {
         container_runtime::restart(&self.folder, &self.space)
+    }
+}
+
+/// What the parts of a node are started with, once its network is there.
+struct Joining<'a> {
+    folder: &'a StateFolder,
+    space: &'a Space,
+    authority: &'a Authority,
+    kubectl: &'a Kubectl,
+    link: &'a Link,
+    /// Where the node reaches the API server.
+    server: SocketAddr,
+}
+
+impl Joining<'_> {
+    /// Writes what a part of the node reaches the API server with, as `user`.
+    fn kubeconfig(&self, file: &str, user: &str, group: Option<&str>) -> Result<PathBuf> {
+        self.authority.kubeconfig(file, &format!("https://{}", self.server), user, group)
     }
 }
 

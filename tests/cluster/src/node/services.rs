@@ -4,30 +4,18 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
-use super::NAME;
-use super::link::Link;
-use super::space::Space;
-use crate::authority::Authority;
-use crate::kubectl::Kubectl;
+use super::{Joining, NAME};
 use crate::process::Started;
 use crate::program::{COREDNS, KUBE_PROXY};
-use crate::state::StateFolder;
 
 const PROXY_HEALTH_PORT: u16 = 10256;
 const DNS_READY_PORT: u16 = 8181;
 
 /// Starts both and waits until they know the cluster's Services.
-pub(super) fn start(
-    folder: &StateFolder,
-    space: &Space,
-    authority: &Authority,
-    kubectl: &Kubectl,
-    link: &Link,
-    server: &SocketAddr,
-) -> Result<()> {
-    kubectl.apply(&objects(server))?;
-    start_proxy(folder, space, authority, link, server)?;
-    start_dns(folder, space, authority, link, server)
+pub(super) fn start(joining: &Joining<'_>) -> Result<()> {
+    joining.kubectl.apply(&objects(&joining.server))?;
+    start_proxy(joining)?;
+    start_dns(joining)
 }
 
 /// Pods reach the API server where the node does. CoreDNS may read what the role `view` may.
@@ -54,15 +42,9 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: coredns}}]
     )
 }
 
-fn start_proxy(
-    folder: &StateFolder,
-    space: &Space,
-    authority: &Authority,
-    link: &Link,
-    server: &SocketAddr,
-) -> Result<()> {
-    let server = format!("https://{server}");
-    let kubeconfig = authority.kubeconfig("node/kube-proxy.kubeconfig", &server, "system:kube-proxy", None)?;
+fn start_proxy(joining: &Joining<'_>) -> Result<()> {
+    let Joining { folder, space, link, .. } = joining;
+    let kubeconfig = joining.kubeconfig("node/kube-proxy.kubeconfig", "system:kube-proxy", None)?;
     let mut proxy = space.command(KUBE_PROXY.binary()?);
     proxy.arg("--kubeconfig").arg(kubeconfig).args(["--hostname-override", NAME, "--proxy-mode", "iptables"]);
     // All pods are on one bridge, where an answer finds its way back past the node unless the question came from the node.
@@ -75,14 +57,9 @@ fn start_proxy(
     started.wait_until("kube-proxy to know the Services", || Ok(link.answers(PROXY_HEALTH_PORT, "/healthz")))
 }
 
-fn start_dns(
-    folder: &StateFolder,
-    space: &Space,
-    authority: &Authority,
-    link: &Link,
-    server: &SocketAddr,
-) -> Result<()> {
-    let kubeconfig = authority.kubeconfig("node/coredns.kubeconfig", &format!("https://{server}"), "coredns", None)?;
+fn start_dns(joining: &Joining<'_>) -> Result<()> {
+    let Joining { folder, space, link, .. } = joining;
+    let kubeconfig = joining.kubeconfig("node/coredns.kubeconfig", "coredns", None)?;
     let address = link.node;
     // Names outside of the cluster are not answered: nothing on the node reaches further.
     let config = format!(
