@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore, Names, look_up};
+use sync_protocol::store::{ApplyError, Batch, MemoryStore, Names, StoreOp, look_up};
 use sync_protocol::wire::{FieldOperation, MutationKind};
 use uuid::Uuid;
 
@@ -28,7 +28,9 @@ impl Host {
     /// A device that has made a record, changed it with every operation there is, and deleted another.
     #[must_use]
     pub fn new() -> Self {
-        let store = MemoryStore::default();
+        let mut store = MemoryStore::default();
+        let model = StoreOp::Model { hash: "m".to_owned(), names: Names::default() };
+        let Ok(()) = store.commit(&Batch { ops: vec![model] }) else { unreachable!("a model fits") };
         let engine = Engine::restore(store.saved(), Settings::default());
         let mut host = Self { engine, store, now_ms: 1_000, flight: None };
         host.give(Input::Offline);

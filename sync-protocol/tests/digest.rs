@@ -160,7 +160,8 @@ fn find_and_mend(count: usize, damaged: Vec<usize>) {
     let mut store = MemoryStore::default();
     let operations = server.0.keys().map(|seq| server.put(*seq)).collect();
     let checkpoint = StoreOp::Checkpoint { cursor: "c1".to_owned(), sweep: true, at_ms: 0 };
-    store.commit(&Batch { ops: vec![StoreOp::Apply { operations }, checkpoint] }).expect("it fits");
+    let model = StoreOp::Model { hash: "m1".to_owned(), names: Names::default() };
+    store.commit(&Batch { ops: vec![model, StoreOp::Apply { operations }, checkpoint] }).expect("it fits");
     let whole: Vec<RecordId> = store.bases().map(|(id, _)| id).collect();
     let damaged: std::collections::BTreeSet<usize> = damaged.into_iter().map(|at| at % count).collect();
     for at in &damaged {

@@ -87,23 +87,33 @@ impl Host {
         }
     }
 
+    /// Answers with a manifest, and gives the model that it speaks in the words of where that is not here.
     #[track_caller]
     fn answer_manifest(&mut self, cursor: &str, chunks: &[&Made]) {
+        self.answer_manifest_under("m1", cursor, chunks);
+        self.give_model();
+    }
+
+    fn give_model(&mut self) {
+        let wanted = self.effects.iter().position(|effect| matches!(effect, Effect::FetchModel { .. }));
+        if let Some(Effect::FetchModel { hash }) = wanted.map(|at| self.effects.remove(at)) {
+            self.give(Input::ModelStored { hash, names: Names::default() });
+        }
+    }
+
+    #[track_caller]
+    fn answer_manifest_under(&mut self, model: &str, cursor: &str, chunks: &[&Made]) {
         let (exchange, fetch) = self.fetch();
         assert!(matches!(fetch, Fetch::Manifest(_)), "{fetch:?}");
         let manifest = ManifestResponse {
             protocol: 1,
-            model: "m1".to_owned(),
+            model: model.to_owned(),
             chunks: chunks.iter().map(|chunk| chunk.entry.clone()).collect(),
             cursor: cursor.to_owned(),
             head: 90,
             server_time_ms: 0,
         };
         self.give(Input::Answered { exchange, answer: Answer::Manifest(Box::new(manifest)) });
-        if self.effects.iter().any(|effect| matches!(effect, Effect::FetchModel { .. })) {
-            self.effects.retain(|effect| !matches!(effect, Effect::FetchModel { .. }));
-            self.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
-        }
     }
 
     /// Answers with these chunks; returns the names of those that were asked for.
@@ -245,6 +255,20 @@ fn a_chunk_that_is_gone_is_looked_for_in_a_new_manifest_and_the_first_cursor_sta
 }
 
 #[test]
+fn chunks_in_the_words_of_a_model_that_is_not_here_are_not_fetched() {
+    let (former, present) = (made(1, 1), made(2, 1));
+    let mut host = Host::new();
+    host.answer_manifest_under("m0", "m", &[&former]);
+    host.effects.clear();
+    // Another one is in force before that one could be fetched.
+    host.give(Input::ModelFailed);
+    let mut host = host.crash();
+    host.answer_manifest("m", &[&present]);
+    assert_eq!(host.answer_chunks(&[&present]), [present.entry.hash]);
+    assert_eq!(host.answer_exchange(Vec::new()).model.as_deref(), Some("m1"));
+}
+
+#[test]
 fn damaged_bytes_are_not_taken() {
     let (wanted, other) = (made(1, 1), made(2, 1));
     let mut host = Host::new();
@@ -260,8 +284,10 @@ fn damaged_bytes_are_not_taken() {
 fn a_server_without_chunks_is_exchanged_with_from_nothing() {
     let mut host = Host::new();
     host.refuse(404);
+    host.answer_exchange(Vec::new());
+    host.give_model();
     let request = host.answer_exchange(Vec::new());
-    assert_eq!(request.cursor, None);
+    assert_eq!((request.cursor, request.model.as_deref()), (None, Some("m1")));
     assert_eq!(host.store.saved().position.resets, 0);
 }
 

@@ -218,7 +218,7 @@ impl Device {
             return Err(DeviceError::Model { reason: format!("asked for {hash}, it is {}", model.hash) });
         }
         self.fetched = Some(StoredModel { hash: hash.to_owned(), json, plan: IndexPlan::of(&model) });
-        // The stored one, and not that in memory: what is kept is called as it says.
+        // The stored one, and not that in memory: what is kept is called as it says. Without one nothing is kept.
         let before = self.store.model()?.map(|stored| read_model(&stored.json)).transpose()?;
         let names = before.map(|before| names(&before, &model)).unwrap_or_default();
         self.model = Some(Arc::new(model));

@@ -114,7 +114,7 @@ fn some_step() -> impl Strategy<Value = StoreOp> {
         2 => operations().prop_map(|operations| StoreOp::Stage { operations, cursor: "staged".into() }),
         1 => Just(StoreOp::ApplyStaged),
         3 => some_chunk(),
-        1 => "[a-c]".prop_map(|cursor| StoreOp::Manifest { chunks: Vec::new(), cursor }),
+        1 => "[a-c]".prop_map(|cursor| StoreOp::Manifest { model: "m1".to_owned(), chunks: Vec::new(), cursor }),
         1 => any::<bool>().prop_map(|sweep| StoreOp::Checkpoint { cursor: "whole".into(), sweep, at_ms: 5 }),
         1 => Just(StoreOp::Reset),
     ]

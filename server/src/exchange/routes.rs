@@ -131,7 +131,7 @@ async fn turn(
     request: &ExchangeRequest,
     has_outcomes: bool,
 ) -> Result<Turn, ApiError> {
-    if !is_arriving(cursor) || (request.limit_bytes == 0 && cursor.is_some()) {
+    if !is_arriving(cursor) || request.limit_bytes == 0 {
         return Ok(Turn::Now);
     }
     match app.first_syncs().enter().await {
@@ -173,6 +173,7 @@ async fn pull(
             // What is told in the words of one model would be kept under those of another.
             cursor if holds_another => puller.nothing_yet(head, cursor.cloned()),
             Some(cursor) if request.limit_bytes == 0 => Page::nothing_new(cursor.clone(), head),
+            None if request.limit_bytes == 0 => puller.nothing_yet(head, None),
             cursor => match turn {
                 Turn::Now => puller.pull(app.db(), head, cursor.cloned()).await?,
                 Turn::OfFirstSync(place) => place.cut(puller.pull(app.db(), head, cursor.cloned())).await?,

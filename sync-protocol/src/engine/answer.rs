@@ -44,7 +44,7 @@ impl Engine {
                     self.work.push_back(Work::Reset);
                 }
             }
-            Answer::Response(response) if self.holds_another(&response.model) => {
+            Answer::Response(response) if self.lacks(&response.model) => {
                 self.note_contact();
                 self.problem = None;
                 self.is_wanted = true;
@@ -87,10 +87,10 @@ impl Engine {
         }
     }
 
-    /// Whether the device holds a model, and it is not this one: then the answer speaks of fields by other names, and
-    /// nothing of it is taken until the model is here. The next exchange brings the same again.
-    fn holds_another(&self, model: &str) -> bool {
-        self.saved.position.model.as_ref().is_some_and(|held| held != model)
+    /// Whether the device does not hold this model: then the answer speaks of fields by names that mean nothing here
+    /// or something else, and nothing of it is taken until the model is here. The next exchange brings the same again.
+    fn lacks(&self, model: &str) -> bool {
+        self.saved.position.model.as_deref() != Some(model)
     }
 
     pub(super) fn note_contact(&mut self) {
@@ -190,10 +190,10 @@ pub(super) fn commit(
 
     let is_staging = saved.position.staged_cursor.is_some();
     let unanswered = sent.iter().any(|id| !answered.contains(id));
-    let ExchangeResponse { cursor, more, head, model, digest, mend, expected, .. } = response;
+    let ExchangeResponse { cursor, more, head, digest, mend, expected, .. } = response;
     if outcomes_only {
         // The cursor stays where it is, and what it stands for is still arriving by chunks.
-        let answered = Answered { more: true, head, model, deferred, unanswered, digest: None, mend, expected };
+        let answered = Answered { more: true, head, deferred, unanswered, digest: None, mend, expected };
         return (Batch { ops }, Cause::Answer(Box::new(answered)));
     }
     if mend.is_some() {
@@ -208,7 +208,7 @@ pub(super) fn commit(
         let sweep = saved.position.cursor.is_none();
         ops.push(StoreOp::Checkpoint { cursor, sweep, at_ms: now_ms });
     }
-    let answered = Answered { more, head, model, deferred, unanswered, digest, mend, expected };
+    let answered = Answered { more, head, deferred, unanswered, digest, mend, expected };
     (Batch { ops }, Cause::Answer(Box::new(answered)))
 }
 

@@ -48,7 +48,7 @@ pub(super) enum Next {
 impl Engine {
     pub(super) fn next(&self) -> Next {
         let position = &self.saved.position;
-        if self.fetching_model.is_some() && position.model.is_some() {
+        if self.fetching_model.is_some() {
             return Next::AfterModel;
         }
         let has_position = position.cursor.is_some() || position.staged_cursor.is_some();
@@ -64,8 +64,8 @@ impl Engine {
         if self.saved.outbox.iter().any(|mutation| !self.deferred.contains(&mutation.id)) {
             return Next::Exchange { outcomes_only: true };
         }
-        if self.fetching_model.is_some() {
-            return Next::AfterModel;
+        if position.model.as_ref() != Some(&bootstrap.model) {
+            return Next::Fetch(Fetch::Manifest(ManifestRequest { protocol: PROTOCOL_VERSION }));
         }
         Next::Fetch(Fetch::Chunks(together(&bootstrap.waiting)))
     }
@@ -162,7 +162,7 @@ fn is_refusal(status: u16) -> bool {
 /// The batch of a manifest.
 pub(super) fn commit(manifest: ManifestResponse) -> (Batch, Cause) {
     let ManifestResponse { model, chunks, cursor, .. } = manifest;
-    (Batch::of(StoreOp::Manifest { chunks, cursor }), Cause::Manifest { model })
+    (Batch::of(StoreOp::Manifest { model: model.clone(), chunks, cursor }), Cause::Manifest { model })
 }
 
 /// The next chunks, as many small ones as go together.

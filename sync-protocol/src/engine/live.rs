@@ -65,8 +65,7 @@ impl Engine {
 
     /// Another model is in force, as far as is known: a delta may speak of fields by its names.
     fn is_behind_model(&self) -> bool {
-        let position = &self.saved.position;
-        position.model.is_some() && (self.fetching_model.is_some() || self.news.is_urgent)
+        self.fetching_model.is_some() || self.news.is_urgent
     }
 
     /// The next thing to commit; a delta that does not fit is none.

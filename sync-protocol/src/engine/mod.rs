@@ -145,7 +145,6 @@ enum Cause {
 struct Answered {
     more: bool,
     head: Sequence,
-    model: String,
     deferred: BTreeSet<MutationId>,
     unanswered: bool,
     digest: Option<Hash>,
@@ -262,9 +261,7 @@ impl Engine {
             Input::ModelFailed => {
                 self.fetching_model = None;
                 // Nothing is taken under a model that is not here: it is asked for again, but not at once.
-                if self.saved.position.model.is_some() {
-                    self.stand_back(now_ms, self.problem.clone(), None);
-                }
+                self.stand_back(now_ms, self.problem.clone(), None);
             }
         }
     }
@@ -307,7 +304,7 @@ impl Engine {
     }
 
     fn take_answered(&mut self, now_ms: i64, answered: Answered, effects: &mut Vec<Effect>) {
-        let Answered { more, head, model, deferred, unanswered, digest, mend, expected } = answered;
+        let Answered { more, head, deferred, unanswered, digest, mend, expected } = answered;
         self.news.know(head);
         self.deferred.extend(deferred);
         let is_whole = !more && mend.is_none();
@@ -321,7 +318,6 @@ impl Engine {
         } else {
             self.backoff.succeed();
         }
-        self.want_model(model, effects);
         match (expected, mend, digest) {
             (Some(expected), _, _) if self.has_answered(expected) => {
                 self.is_wanted = true;

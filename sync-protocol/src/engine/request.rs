@@ -16,6 +16,8 @@ pub(super) fn build(
     compare: bool,
 ) -> ExchangeRequest {
     let position = &saved.position;
+    // Without a model nothing of the answer is taken but which model it is.
+    let wants_operations = position.model.is_some() && !outcomes_only;
     let after_chunks = position.bootstrap.as_ref().map(|bootstrap| bootstrap.cursor.clone());
     ExchangeRequest {
         protocol: PROTOCOL_VERSION,
@@ -23,7 +25,7 @@ pub(super) fn build(
         cursor: position.staged_cursor.clone().or_else(|| position.cursor.clone()).or(after_chunks),
         acknowledged: saved.outbox.first().map_or(position.last_mutation, |oldest| oldest.id - 1),
         mutations: choose(&saved.outbox, deferred, settings.push_bytes),
-        limit_bytes: if outcomes_only { 0 } else { settings.limit_bytes },
+        limit_bytes: if wants_operations { settings.limit_bytes } else { 0 },
         compare,
         language: settings.language.clone(),
     }

@@ -70,6 +70,8 @@ pub enum StoreOp {
     },
     /// A manifest is in: what a device without a cursor fetches, and where it goes on from then.
     Manifest {
+        /// The model that its chunks speak in the words of.
+        model: String,
         /// The chunks.
         chunks: Vec<ChunkEntry>,
         /// For the exchange after them.

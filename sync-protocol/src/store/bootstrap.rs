@@ -14,6 +14,9 @@ pub struct Bootstrap {
     /// The cursor of the run's first manifest. A later manifest changes what is to be fetched and not this: whatever
     /// happened to the records of chunks that came before, the exchange from here on tells.
     pub cursor: String,
+    /// The model that the last manifest and its chunks speak in the words of.
+    #[serde(default)]
+    pub model: String,
     /// Chunks to fetch, in this order.
     pub waiting: Vec<ChunkEntry>,
     /// Chunks that are in.
@@ -23,13 +26,15 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    pub(super) fn new(chunks: &[ChunkEntry], cursor: &str) -> Self {
+    pub(super) fn new(model: &str, chunks: &[ChunkEntry], cursor: &str) -> Self {
         let mut waiting = chunks.to_vec();
         waiting.sort_by_key(|chunk| chunk.priority);
-        Self { cursor: cursor.to_owned(), waiting, taken: BTreeSet::new(), taken_rows: 0 }
+        let (cursor, model) = (cursor.to_owned(), model.to_owned());
+        Self { cursor, model, waiting, taken: BTreeSet::new(), taken_rows: 0 }
     }
 
-    pub(super) fn renew(&mut self, chunks: &[ChunkEntry]) {
+    pub(super) fn renew(&mut self, model: &str, chunks: &[ChunkEntry]) {
+        model.clone_into(&mut self.model);
         self.waiting = chunks.iter().filter(|chunk| !self.taken.contains(&chunk.hash)).cloned().collect();
         self.waiting.sort_by_key(|chunk| chunk.priority);
     }

@@ -63,9 +63,9 @@ impl Position {
                 self.mending = None;
                 self.resets += 1;
             }
-            StoreOp::Manifest { chunks, cursor } => match &mut self.bootstrap {
-                Some(bootstrap) => bootstrap.renew(chunks),
-                None => self.bootstrap = Some(Bootstrap::new(chunks, cursor)),
+            StoreOp::Manifest { model, chunks, cursor } => match &mut self.bootstrap {
+                Some(bootstrap) => bootstrap.renew(model, chunks),
+                None => self.bootstrap = Some(Bootstrap::new(model, chunks, cursor)),
             },
             StoreOp::Chunk { hash, .. } => {
                 if let Some(bootstrap) = &mut self.bootstrap {

@@ -7,7 +7,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use sync_protocol::engine::{Answer, CommitFailure, Draft, Edit, Effect, Engine, Input, Phase, Settings};
 use sync_protocol::id::RecordId;
-use sync_protocol::store::{ApplyError, MemoryStore, Names, look_up};
+use sync_protocol::store::{ApplyError, Batch, MemoryStore, Names, StoreOp, look_up};
 use sync_protocol::wire::{
     Delta, ExchangeRequest, ExchangeResponse, Fields, LiveEvent, MendReason, MutationKind, Operation, Outcome, Poke,
     Problem, Reason, Verdict,
@@ -23,8 +23,9 @@ struct Host {
 }
 
 impl Host {
+    /// A device that holds the model and nothing else.
     fn new() -> Self {
-        Self::with(MemoryStore::default(), Settings::default())
+        Self::with(with_model(), Settings::default())
     }
 
     fn with(store: MemoryStore, settings: Settings) -> Self {
@@ -90,6 +91,13 @@ impl Host {
             _ => None,
         })
     }
+}
+
+fn with_model() -> MemoryStore {
+    let mut store = MemoryStore::default();
+    let model = StoreOp::Model { hash: "m1".to_owned(), names: Names::default() };
+    store.commit(&Batch { ops: vec![model] }).expect("a model fits");
+    store
 }
 
 fn response(outcomes: Vec<Outcome>, operations: &Value, cursor: &str, more: bool) -> Answer {
@@ -350,21 +358,8 @@ fn pages_become_visible_together_and_survive_a_restart() {
 }
 
 #[test]
-fn a_new_model_is_fetched_once_and_named_when_it_is_stored() {
-    let mut host = in_step();
-    assert!(host.effects.contains(&Effect::FetchModel { hash: "m1".to_owned() }));
-    host.give(Input::SyncRequested);
-    host.respond(Vec::new(), &[]);
-    let fetches = host.effects.iter().filter(|effect| matches!(effect, Effect::FetchModel { .. }));
-    assert_eq!(fetches.count(), 1);
-    host.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
-    host.give(Input::SyncRequested);
-    assert_eq!(host.take_request().expect("sent").1.model.as_deref(), Some("m1"));
-}
-
-#[test]
 fn a_push_is_cut_to_size_but_never_inside_a_group() {
-    let mut host = Host::with(MemoryStore::default(), Settings { push_bytes: 600, ..Settings::default() });
+    let mut host = Host::with(with_model(), Settings { push_bytes: 600, ..Settings::default() });
     host.give(Input::Offline);
     host.edit(vec![create(1)]);
     host.edit(vec![create(2)]);

@@ -43,21 +43,10 @@ fn under(model: &str, outcomes: Vec<Outcome>, operations: &Value, cursor: &str) 
 
 /// A device with the model `m1`, and Ana as its record 1.
 fn with_a_model() -> Host {
-    let mut host = in_step();
-    host.give(Input::ModelStored { hash: "m1".to_owned(), names: Names::default() });
-    host.answer_if_asked();
-    host.give(Input::SyncRequested);
-    host.respond(Vec::new(), &[put(1, 5, "Ana")]);
-    host
+    in_step()
 }
 
 impl Host {
-    fn answer_if_asked(&mut self) {
-        if self.effects.iter().any(|effect| matches!(effect, Effect::Send { .. })) {
-            self.respond(Vec::new(), &[]);
-        }
-    }
-
     fn wants_model(&mut self) -> Option<String> {
         let at = self.effects.iter().rposition(|effect| matches!(effect, Effect::FetchModel { .. }))?;
         match self.effects.remove(at) {
@@ -65,6 +54,29 @@ impl Host {
             other => panic!("not a model: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_new_device_takes_the_model_before_anything_that_is_said_in_its_words() {
+    let mut host = Host::with(MemoryStore::default(), Settings::default());
+    host.give(Input::Start);
+    let asked = host.answer(under("m1", Vec::new(), &json!([put(1, 5, "Ana")]), "c1"));
+    assert_eq!((asked.model, asked.limit_bytes), (None, 0), "which model it is, and no more");
+    assert_eq!(host.wants_model().as_deref(), Some("m1"));
+    assert_eq!(host.store.bases().count(), 0);
+    host.give(Input::SyncRequested);
+    assert!(host.take_request().is_none(), "the model comes first");
+
+    // Another one is in force before that one could be fetched.
+    host.give(Input::ModelFailed);
+    host.now_ms = host.wake_at().expect("it tries again");
+    host.give(Input::Tick);
+    host.answer(under("m2", Vec::new(), &json!([]), "c1"));
+    assert_eq!(host.wants_model().as_deref(), Some("m2"));
+    host.give(Input::ModelStored { hash: "m2".to_owned(), names: Names::default() });
+    let asked = host.answer(under("m2", Vec::new(), &json!([put(1, 5, "Ana")]), "c1"));
+    assert_eq!((asked.model.as_deref(), asked.cursor, asked.limit_bytes), (Some("m2"), None, 1 << 20));
+    assert_eq!(host.store.bases().count(), 1);
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl World {
             StatusCode::OK => {
                 let json = String::from_utf8(reply.bytes).expect("a model is text");
                 let model = Model::from_json(&json).expect("a model");
+                // Without one nothing is held that could be called otherwise.
                 let held = self.devices[at].store.saved().position.model;
                 let before = held.and_then(|held| self.models.get(&held));
                 let names = before.map(|before| names(before, &model)).unwrap_or_default();
