@@ -12,11 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
     for row in chunk.rows() {
         let Ok(fields) = row.fields() else { return };
         for (name, value) in &fields {
-            assert_eq!(
-                row.field(name).expect("it was read before").as_ref(),
-                Some(value),
-                "a field alone is as in its row"
-            );
+            let alone = row.json(name).map(|json| serde_json::from_str(json).expect("it was read before"));
+            assert_eq!(alone.as_ref(), Some(value), "a field alone is as in its row");
         }
         // Every number in a record is an integer; another one is not read to its last bit.
         if !fields.values().all(is_whole) {

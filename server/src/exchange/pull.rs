@@ -333,11 +333,9 @@ impl Puller<'_> {
                 }
                 return Ok(());
             }
-            // Made and moved away again since the cursor: the device never had it. When it entered says nothing of that,
-            // for it may have stood here before, left, and come back. Before the first consistent point nothing is
-            // known of what the device has: a chunk may have brought it.
-            (LEFT, Some(record)) if record.created_seq > cursor.seq && cursor.from > 0 => return Ok(()),
             (DELETED, _) => What::Deleted,
+            // Also when it was made since the cursor: a page before may have brought it, from where the news began again
+            // when a scope was dropped; or a chunk.
             (LEFT, _) => What::Left,
             (_, Some(record)) => What::Stands(Box::new(record)),
             (_, None) => return Ok(()),

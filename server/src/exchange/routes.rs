@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::value::RawValue;
 use sync_protocol::cursor::Cursor;
+use sync_protocol::id::MutationId;
 use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE, Order};
 use sync_protocol::{OLDEST_PROTOCOL, PROTOCOL_VERSION};
 
@@ -79,7 +80,8 @@ async fn exchange(
     check_form(&request)?;
     let cursor = request.cursor.as_deref().map(|text| open_cursor(&app, text)).transpose()?;
     let exchanging = app.live_feed().exchanging(device.num);
-    let outcomes = push(&app, &caller, device, &request).await?;
+    let acknowledged = acknowledged(&request, cursor.as_ref(), app.tenant().epoch);
+    let outcomes = push(&app, &caller, device, &request, acknowledged).await?;
 
     // The push may have changed what its own author may see, so what is held is settled after it.
     let is_too_old = request.protocol < OLDEST_PROTOCOL;
@@ -114,6 +116,12 @@ async fn exchange(
         Turn::OfFirstSync(place) => response.map(|body| place.keep_until_sent(body)),
         Turn::Now | Turn::Later => response,
     })
+}
+
+/// Which outcomes may be forgotten. An acknowledgement that was made before a restore speaks of one that the server has
+/// lost since: a late request must not have it forget the one that it gave in its place.
+pub(super) fn acknowledged(request: &ExchangeRequest, cursor: Option<&Cursor>, epoch: u64) -> MutationId {
+    if cursor.is_some_and(|cursor| cursor.epoch == epoch) { request.acknowledged } else { 0 }
 }
 
 /// When a page may be cut.
@@ -241,6 +249,7 @@ async fn push(
     caller: &Caller,
     device: CallerDevice,
     request: &ExchangeRequest,
+    acknowledged: MutationId,
 ) -> Result<Vec<sync_protocol::wire::Outcome>, ApiError> {
     // An acknowledgement alone is not worth a commit: it comes again with the next push.
     if request.mutations.is_empty() {
@@ -253,7 +262,7 @@ async fn push(
     };
     expect_changes_taken(app, language)?;
     let author = Author { user: Some(caller.user), device: device.num, rights: caller.rights.clone(), language };
-    app.writer().push(author, request.mutations.clone(), request.acknowledged).await.map_err(|error| match error {
+    app.writer().push(author, request.mutations.clone(), acknowledged).await.map_err(|error| match error {
         PushError::Gap { expected, got } => ApiError::new(MUTATION_GAP)
             .detail(format!(
                 "Mutation {got} came where {expected} was expected. Send every mutation from {expected} on."

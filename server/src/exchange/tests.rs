@@ -9,8 +9,10 @@ use sync_protocol::cursor::Cursor;
 use sync_protocol::id::Sequence;
 use sync_protocol::wire::{MutationKind, Verdict};
 
+use super::routes::acknowledged;
 use super::{Puller, recount_where_missing};
 use crate::horizon;
+use crate::live::Snapshot;
 use crate::record::fixture::{NOW_MS, World};
 use crate::record::write::{Author, Change, Decision};
 use crate::tenant::declare_restored;
@@ -29,6 +31,10 @@ async fn write_at(world: &World, name: &str, base: Sequence, set: Value) -> Deci
     let change = Change { kind, entity, record, base: Some(base), set, ops: Vec::new() };
     let mut decisions = world.app.writer().write(author, vec![change], true).await.expect("the writer is up");
     decisions.pop().expect("one change has one decision")
+}
+
+fn puller<'a>(snapshot: &'a Snapshot, rights: &'a Rights) -> Puller<'a> {
+    Puller { snapshot, rights, device: 0, epoch: 2, limit_bytes: 1 << 20, compare: false, holds_model: true }
 }
 
 async fn pass(world: &World, days_later: u32, age: Duration) {
@@ -106,15 +112,7 @@ async fn a_deep_comparison_leaves_a_cursor_of_another_epoch_to_the_search_that_f
     let snapshot = world.app.live().snapshot();
     let rights = Rights::of_operator(&snapshot.catalogue);
     let head = world.app.live().head();
-    let puller = Puller {
-        snapshot: &snapshot,
-        rights: &rights,
-        device: 0,
-        epoch: 2,
-        limit_bytes: 1 << 20,
-        compare: true,
-        holds_model: false,
-    };
+    let puller = puller(&snapshot, &rights);
     let cursor = Cursor { epoch: 1, ..puller.nothing_yet(head, None).cursor };
     for (deep, position) in [(true, (1, head - 1)), (false, (2, head))] {
         let request = json!({"protocol": 1, "cursor": "c", "deep": deep, "limit_bytes": 1});
@@ -123,6 +121,41 @@ async fn a_deep_comparison_leaves_a_cursor_of_another_epoch_to_the_search_that_f
         let compared = puller.compare(world.app.db(), head, &request, cursor).await.expect("the database answers");
         assert_eq!((compared.cursor.epoch, compared.cursor.seq), position, "deep: {deep}");
     }
+}
+
+#[tokio::test]
+async fn an_acknowledgement_from_before_a_restore_forgets_nothing() {
+    let world = World::new().await;
+    let snapshot = world.app.live().snapshot();
+    let rights = world.rights("ana");
+    let cursor = puller(&snapshot, &rights).nothing_yet(world.app.live().head(), None).cursor;
+    let request = serde_json::from_value(json!({"protocol": 1, "acknowledged": 7})).expect("a request");
+    let of = |cursor: Option<&Cursor>| acknowledged(&request, cursor, 2);
+    assert_eq!(of(Some(&Cursor { epoch: 2, ..cursor.clone() })), 7);
+    assert_eq!(of(Some(&Cursor { epoch: 1, ..cursor })), 0);
+    assert_eq!(of(None), 0, "nothing says when it was made");
+}
+
+#[tokio::test]
+async fn what_an_earlier_page_brought_is_told_to_have_left_though_the_news_begin_again() {
+    let mut world = World::new().await;
+    let before = world.app.live().head();
+    let record = world.deal("deal", Some("ana"), json!({})).await;
+    let rights = world.rights("ana");
+    let told_until = world.app.live().head();
+    world.change("deal", "opportunity", json!({ "owner": world.id("carla"), "team": null, "territory": null })).await;
+    let snapshot = world.app.live().snapshot();
+    let puller = puller(&snapshot, &rights);
+    let head = world.app.live().head();
+    let whole = puller.pull(world.app.db(), head, None).await.expect("the database answers").cursor;
+    // In the middle of a run; among what is held is a scope that is no more.
+    let mut scopes = whole.scopes.clone();
+    scopes.push(9_999);
+    let cursor = Cursor { seq: told_until, from: before, scopes, backfill: Vec::new(), first_sync: false, ..whole };
+    let page = puller.pull(world.app.db(), head, Some(cursor)).await.expect("the database answers");
+    let told: Vec<Value> = serde_json::from_str(&page.operations).expect("operations");
+    assert!(told.iter().any(|told| told["op"] == "scope_drop"), "{told:?}");
+    assert!(told.iter().any(|told| told["op"] == "exit" && told["id"] == json!(record)), "{told:?}");
 }
 
 #[tokio::test]
