@@ -15,8 +15,9 @@ use crate::cluster::queue::Queue;
 use crate::cluster::retry::pause_before_reconcile;
 use crate::cluster::shards::{Shards, shard_of};
 use crate::cluster::watch::{Heard, Watches};
+use crate::telemetry::{Outcome, Pulse};
 use crate::tenant::{Context, Next, reconcile};
-use crate::{plan, platform};
+use crate::{plan, platform, rollout};
 
 /// Reconciles under way at a time.
 const CONCURRENCY: usize = 32;
@@ -36,7 +37,13 @@ pub struct Leading {
 }
 
 /// Runs until `stop` ends; reconciles that are under way may finish.
-pub async fn run(context: Arc<Context>, namespace: String, leading: Leading, stop: impl Future<Output = ()>) {
+pub async fn run(
+    context: Arc<Context>,
+    namespace: String,
+    leading: Leading,
+    pulse: Arc<Pulse>,
+    stop: impl Future<Output = ()>,
+) {
     let (heard_by_all, heard) = mpsc::unbounded_channel();
     let watches = Watches::new(context.cluster.client(), context.index.clone(), heard_by_all);
     let mut running = Controller {
@@ -48,6 +55,7 @@ pub async fn run(context: Arc<Context>, namespace: String, leading: Leading, sto
         running: HashMap::new(),
         watching: HashMap::new(),
         leading,
+        pulse,
     };
     running.watch(&namespace);
     tokio::pin!(stop);
@@ -63,10 +71,11 @@ struct Controller {
     watches: Watches,
     queue: Queue<Heard>,
     failures: HashMap<Heard, u32>,
-    tasks: JoinSet<(Heard, Result<Next, anyhow::Error>)>,
+    tasks: JoinSet<Ended>,
     running: HashMap<Heard, AbortHandle>,
     watching: HashMap<Kind, AbortHandle>,
     leading: Leading,
+    pulse: Arc<Pulse>,
 }
 
 impl Controller {
@@ -74,6 +83,7 @@ impl Controller {
         tokio::spawn(self.watches.clone().definitions());
         tokio::spawn(self.watches.clone().platform(namespace.to_owned()));
         tokio::spawn(self.watches.clone().plans(namespace.to_owned()));
+        tokio::spawn(self.watches.clone().rollouts(namespace.to_owned()));
         tokio::spawn(self.watches.clone().tenants(namespace.to_owned()));
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_watched() && !kind.is_foreign()) {
             tokio::spawn(self.watches.clone().children(kind));
@@ -90,6 +100,7 @@ impl Controller {
         self.follow_leadership();
         loop {
             self.start_due();
+            self.measure();
             let until_next = self.until_next();
             tokio::select! {
                 news = heard.recv() => match news {
@@ -106,6 +117,14 @@ impl Controller {
         }
     }
 
+    fn measure(&self) {
+        let now = self.context.clock.now();
+        self.pulse.turn(now);
+        let (length, first) = self.queue.overdue(now);
+        let oldest = first.map(|first| now.duration_since(first).unsigned_abs()).unwrap_or_default();
+        self.context.cluster.metrics().queued(length, oldest);
+    }
+
     fn until_next(&self) -> Duration {
         if self.tasks.len() >= CONCURRENCY {
             return DEBOUNCE;
@@ -117,11 +136,12 @@ impl Controller {
     fn hear(&mut self, news: Heard) {
         let now = self.context.clock.now();
         match news {
-            Heard::Tenant(_) => self.queue.add(news, now + DEBOUNCE),
+            Heard::Tenant(_) | Heard::Rollout(_) => self.queue.add(news, now + DEBOUNCE),
             Heard::Plan(_) => self.queue.add(news, now + COUNT_DELAY),
             Heard::Platform => {
                 self.queue.add(Heard::Platform, now);
                 self.all_tenants();
+                self.all_rollouts();
             }
             Heard::Kind(kind, exists) => {
                 self.follow_kind(kind, exists);
@@ -137,6 +157,13 @@ impl Controller {
             if let Some(uid) = tenant.uid() {
                 self.queue.add(Heard::Tenant(uid), soon);
             }
+        }
+    }
+
+    fn all_rollouts(&mut self) {
+        let now = self.context.clock.now();
+        for rollout in self.context.index.rollouts() {
+            self.queue.add(Heard::Rollout(rollout.name_any()), now);
         }
     }
 
@@ -163,12 +190,14 @@ impl Controller {
             task.abort();
         }
         self.leading.acts.send_replace(leads);
+        self.context.cluster.metrics().leads(leads);
         if leads != before {
             tracing::info!(shard.count = leads.count(), "leads other shards now");
             self.queue.add(Heard::Platform, self.context.clock.now());
             for plan in self.context.index.plans() {
                 self.queue.add(Heard::Plan(plan.name_any()), self.context.clock.now());
             }
+            self.all_rollouts();
             self.all_tenants();
         }
     }
@@ -187,7 +216,7 @@ impl Controller {
         }
     }
 
-    fn end(&mut self, done: Result<(Heard, Result<Next, anyhow::Error>), tokio::task::JoinError>) {
+    fn end(&mut self, done: Result<Ended, tokio::task::JoinError>) {
         let (key, result) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -231,22 +260,33 @@ impl Controller {
 fn shard(key: &Heard) -> u32 {
     match key {
         Heard::Tenant(uid) => shard_of(uid),
-        Heard::Plan(name) => shard_of(name),
+        Heard::Plan(name) | Heard::Rollout(name) => shard_of(name),
         Heard::Platform | Heard::Kind(..) => 0,
     }
 }
 
-async fn work_on(context: Arc<Context>, key: Heard) -> (Heard, Result<Next, anyhow::Error>) {
+/// What was worked on, and what came of it.
+type Ended = (Heard, Result<Next, anyhow::Error>);
+
+async fn work_on(context: Arc<Context>, key: Heard) -> Ended {
+    let began = context.clock.now();
     let work = async {
         match &key {
             Heard::Tenant(uid) => reconcile(&context, uid).await,
             Heard::Plan(name) => plan::reconcile(&context, name).await,
+            Heard::Rollout(name) => rollout::reconcile(&context, name).await,
             Heard::Platform | Heard::Kind(..) => platform::reconcile(&context).await,
         }
     };
-    let result = tokio::select! {
-        result = work => result.map_err(anyhow::Error::from),
-        () = context.clock.limit(RECONCILE_LIMIT) => Err(anyhow::anyhow!("it took longer than {} s", RECONCILE_LIMIT.as_secs())),
+    let (outcome, result) = tokio::select! {
+        result = work => match result {
+            Ok(next) => (Outcome::done, Ok(next)),
+            Err(error) => (Outcome::failed, Err(error.into())),
+        },
+        () = context.clock.limit(RECONCILE_LIMIT) =>
+            (Outcome::timed_out, Err(anyhow::anyhow!("it took longer than {} s", RECONCILE_LIMIT.as_secs()))),
     };
+    let took = context.clock.now().duration_since(began).unsigned_abs();
+    context.cluster.metrics().reconciled(key.kind(), outcome, took);
     (key, result)
 }

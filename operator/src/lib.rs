@@ -6,4 +6,6 @@ pub mod controller;
 pub mod crd;
 pub mod plan;
 pub mod platform;
+pub mod rollout;
+pub mod telemetry;
 pub mod tenant;

@@ -1,5 +1,6 @@
 //! What all tenants have in common: whether the cluster has what it asks for.
 
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::ApiResource;
 use serde_json::json;
@@ -9,6 +10,7 @@ use crate::cluster::api::{Place, RequestError};
 use crate::cluster::capabilities::Capabilities;
 use crate::cluster::conditions::{Finding, settle};
 use crate::crd::{Engine, GatewayMode, PlatformConfig, PlatformConfigStatus};
+use crate::rollout::window;
 use crate::tenant::{Context, Next};
 
 const MANAGER: &str = "cartera-status";
@@ -21,12 +23,13 @@ pub async fn reconcile(context: &Context) -> Result<Next, RequestError> {
     let Some(platform) = context.index.platform() else { return Ok(Next::WhenChanged) };
     let capabilities = context.capabilities();
     let before = platform.status.clone().unwrap_or_default();
-    let findings = findings(&platform, &capabilities);
+    let now = context.clock.now();
+    let findings = findings(&platform, &capabilities, now);
     let status = PlatformConfigStatus {
         observed_generation: platform.metadata.generation,
         gateway: Some(gateway(&platform, &capabilities).to_owned()),
         capabilities: capabilities.definitions(),
-        conditions: settle(&before.conditions, &findings, platform.metadata.generation, context.clock.now()),
+        conditions: settle(&before.conditions, &findings, platform.metadata.generation, now),
     };
     if status != before {
         let name = platform.name_any();
@@ -50,7 +53,7 @@ fn gateway(platform: &PlatformConfig, capabilities: &Capabilities) -> &'static s
     }
 }
 
-fn findings(platform: &PlatformConfig, capabilities: &Capabilities) -> [Finding; 2] {
+fn findings(platform: &PlatformConfig, capabilities: &Capabilities, now: Timestamp) -> [Finding; 2] {
     let spec = &platform.spec;
     let required = [
         (spec.gateway.mode == GatewayMode::Gateway, Kind::HTTPRoute),
@@ -63,13 +66,21 @@ fn findings(platform: &PlatformConfig, capabilities: &Capabilities) -> [Finding;
         .filter(|(is_required, kind)| *is_required && !capabilities.has(*kind))
         .filter_map(|(_, kind)| kind.definition())
         .collect();
+    if let Err(message) = window::look(&spec.maintenance_windows, now) {
+        return [Finding::no("Ready", "InvalidWindow", message), engines(&missing)];
+    }
     if missing.is_empty() {
-        return [
-            Finding::yes("Ready", "Complete", "tenants can be made"),
-            Finding::no("EngineMissing", "Complete", "the cluster has everything that is required"),
-        ];
+        return [Finding::yes("Ready", "Complete", "tenants can be made"), engines(&missing)];
+    }
+    let missing = engines(&missing);
+    [Finding::no("Ready", "EngineMissing", &*missing.message), missing]
+}
+
+fn engines(missing: &[String]) -> Finding {
+    if missing.is_empty() {
+        return Finding::no("EngineMissing", "Complete", "the cluster has everything that is required");
     }
     let message =
         format!("the cluster has no {}: install what brings it, or change what is required", missing.join(", "));
-    [Finding::no("Ready", "EngineMissing", &*message), Finding::yes("EngineMissing", "KindMissing", &*message)]
+    Finding::yes("EngineMissing", "KindMissing", message)
 }

@@ -40,7 +40,7 @@ impl Running {
         let network = Network::new(None, Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)));
         let clock = Arc::new(SystemClock);
         let context = Context {
-            cluster: Cluster::new(builder().await.with_layer(&network).build(), clock.clone()),
+            cluster: Cluster::new(builder().await.with_layer(&network).build(), clock.clone(), Arc::default()),
             index: Arc::new(Index::default()),
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -54,7 +54,7 @@ impl Running {
         let task = tokio::spawn(async move {
             let leads = watch::Sender::new(Shards::ALL);
             let leading = Leading { leads: leads.subscribe(), acts: watch::Sender::new(Shards::default()) };
-            controller::run(Arc::new(context), namespace, leading, async {
+            controller::run(Arc::new(context), namespace, leading, Arc::default(), async {
                 let _ = stopped.await;
             })
             .await;

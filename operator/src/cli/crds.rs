@@ -8,6 +8,7 @@ use clap::Args;
 use kube::ResourceExt as _;
 use serde_json::json;
 
+use crate::cluster::definitions;
 use crate::crd;
 
 /// Prints the custom resources, or writes one file for each into a folder
@@ -17,9 +18,18 @@ pub(super) struct Arguments {
     /// The folder to write into.
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
+    /// Bring the cluster's definitions to these instead of printing them.
+    #[arg(long, conflicts_with = "into")]
+    apply: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if arguments.apply {
+        for name in definitions::apply(super::client().await?).await? {
+            writeln!(std::io::stdout(), "{name} applied").context("could not print")?;
+        }
+        return Ok(());
+    }
     for (name, yaml) in as_yaml()? {
         match &arguments.into {
             Some(folder) => {

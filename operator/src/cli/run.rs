@@ -1,20 +1,22 @@
 //! `cartera-operator run`
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use kube::client::ClientBuilder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cluster::api::Cluster;
 use crate::cluster::clock::{Clock, SystemClock};
+use crate::cluster::definitions;
 use crate::cluster::entropy::SystemEntropy;
 use crate::cluster::index::Index;
 use crate::cluster::leader::{Leader, LeaderFence};
 use crate::cluster::shards::Shards;
 use crate::controller::{self, Leading};
+use crate::telemetry::{Metrics, Pulse, listen};
 use crate::tenant::build::OperatorIdentity;
 use crate::tenant::health::AskByService;
 use crate::tenant::{Context, Memory};
@@ -34,35 +36,28 @@ pub(super) struct Arguments {
     /// The `ServiceAccount` of the operator's own pod.
     #[arg(long, env = "CARTERA_OPERATOR_SERVICE_ACCOUNT", requires = "operator_namespace")]
     service_account: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` are answered, such as 0.0.0.0:9090; nowhere without it.
+    #[arg(long, env = "CARTERA_OPERATOR_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
-    // The first error is the only one, that somebody chose another before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
-    runtime.block_on(operate(arguments))
-}
-
-async fn operate(arguments: Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut config =
-        kube::Config::infer().await.context("could not find a cluster: set KUBECONFIG, or run in a pod")?;
-    // Requests are sent again by `Cluster`, which knows which.
-    config.default_retry = false;
-    let client = ClientBuilder::try_from(config).context("could not make a client for the cluster")?.build();
+    let client = super::client().await?;
+    definitions::expect(client.clone()).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let acts = watch::Sender::new(Shards::default());
     let leader = Leader::new(client.clone(), &arguments.namespace, &arguments.replica, clock.clone(), acts.subscribe());
     let leading = Leading { leads: leader.leads(), acts };
     let fence = LeaderFence::new(client.clone(), &arguments.namespace, &arguments.replica, clock.clone());
+    let metrics = Arc::new(Metrics::default());
     let context = Arc::new(Context {
-        cluster: Cluster::new(client.clone(), clock.clone()),
+        cluster: Cluster::new(client.clone(), clock.clone(), metrics.clone()),
         index: Arc::new(Index::default()),
-        clock,
+        clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         health: Arc::new(AskByService),
         fence: Arc::new(fence),
@@ -77,11 +72,23 @@ async fn operate(arguments: Arguments) -> anyhow::Result<()> {
         }
         tracing::info!("stopping: reconciles under way may finish");
     };
-    controller::run(context, arguments.namespace.clone(), leading, stop).await;
+    let pulse = Arc::new(Pulse::default());
+    let told = async {
+        match arguments.listen {
+            Some(address) => listen(address, pulse.clone(), metrics, context.index.clone(), clock).await,
+            None => std::future::pending().await,
+        }
+    };
+    let looked_after = controller::run(context.clone(), arguments.namespace.clone(), leading, pulse.clone(), stop);
+    let ended = tokio::select! {
+        () = looked_after => Ok(()),
+        ended = told => ended,
+    };
     renewing.abort();
     Leader::release(client, &arguments.namespace, &arguments.replica)
         .await
-        .context("could not give the leader lease back; it expires by itself")
+        .context("could not give the leader lease back; it expires by itself")?;
+    ended
 }
 
 fn identity(arguments: &Arguments) -> Option<OperatorIdentity> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::clock::Clock;
 use super::retry::{REQUEST_LIMIT, pause_before_retry};
 use crate::crd::Tenant;
+use crate::telemetry::Metrics;
 
 /// A request that failed for good: what was attempted, on what.
 #[derive(Debug, thiserror::Error)]
@@ -96,13 +97,20 @@ pub enum Created {
 pub struct Cluster {
     client: Client,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
 }
 
 impl Cluster {
     /// Asks through `client`, which must not send anything again by itself.
     #[must_use]
-    pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { client, clock }
+    pub fn new(client: Client, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self { client, clock, metrics }
+    }
+
+    /// What is measured of requests, and of everything else.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The client itself, for watching.
@@ -129,6 +137,7 @@ impl Cluster {
                 answer = request() => answer,
                 () = self.clock.limit(REQUEST_LIMIT) => Err(timed_out()),
             };
+            self.metrics.asked(verb(action), &place.resource.kind, code(&answer));
             let error = match answer {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
@@ -227,6 +236,25 @@ impl Cluster {
             Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What an action is called where requests are measured.
+fn verb(action: &'static str) -> &'static str {
+    match action {
+        "read" => "get",
+        "apply" | "apply the status of" => "apply",
+        "change" => "patch",
+        "make" => "create",
+        other => other,
+    }
+}
+
+fn code<T>(answer: &kube::Result<T>) -> Option<u16> {
+    match answer {
+        Ok(_) => Some(200),
+        Err(kube::Error::Api(status)) => Some(status.code),
+        Err(_) => None,
     }
 }
 

@@ -4,18 +4,21 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
 use kube::core::ApiResource;
-use kube::{Resource as _, ResourceExt as _};
+use kube::{Resource, ResourceExt as _};
 use serde_json::json;
 
 use super::api::{Cluster, Place, RequestError};
 use super::digest::digest;
 use super::owned::MANAGER;
-use crate::crd::{Condition, Tenant, Truth};
+use crate::crd::{Condition, Truth};
 
 /// Conditions whose passages are events: the summary, and those that say that somebody must do something.
-const TOLD: [&str; 6] = ["Ready", "Accepted", "Degraded", "Drifted", "DeletionBlocked", "EngineMissing"];
+const TOLD: [&str; 8] =
+    ["Ready", "Accepted", "Degraded", "Drifted", "DeletionBlocked", "EngineMissing", "Paused", "Succeeded"];
 /// Of those, the ones whose `True` is the trouble.
-const NEGATIVE: [&str; 4] = ["Degraded", "Drifted", "DeletionBlocked", "EngineMissing"];
+const NEGATIVE: [&str; 5] = ["Degraded", "Drifted", "DeletionBlocked", "EngineMissing", "Paused"];
+/// Conditions that begin as `False` without anything to tell.
+const LATER: [&str; 1] = ["Succeeded"];
 
 /// What passed from one state to another.
 #[must_use]
@@ -23,8 +26,9 @@ pub fn passages<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Con
     let is_news = |condition: &&Condition| {
         let known = before.iter().find(|known| known.kind == condition.kind);
         let was = known.map_or(Truth::Unknown, |known| known.status);
-        let is_calm_beginning =
-            was == Truth::Unknown && NEGATIVE.contains(&&*condition.kind) && condition.status == Truth::False;
+        let kind = &&*condition.kind;
+        let begins_calmly = NEGATIVE.contains(kind) || LATER.contains(kind);
+        let is_calm_beginning = was == Truth::Unknown && begins_calmly && condition.status == Truth::False;
         condition.status != was && !is_calm_beginning
     };
     after.iter().filter(|condition| TOLD.contains(&&*condition.kind)).filter(is_news).collect()
@@ -32,20 +36,20 @@ pub fn passages<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Con
 
 /// The event that tells a passage. Its name follows from it, so that it is told once however often it is tried.
 #[must_use]
-pub fn event(tenant: &Tenant, condition: &Condition) -> Event {
+pub fn event<K: Resource<DynamicType = ()>>(of: &K, condition: &Condition) -> Event {
     let is_trouble = (condition.status == Truth::True) == NEGATIVE.contains(&&*condition.kind);
-    let passage = digest(&(tenant.uid(), condition));
+    let passage = digest(&(of.uid(), condition));
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{}.{passage}", tenant.name_any())),
-            namespace: tenant.namespace(),
+            name: Some(format!("{}.{passage}", of.name_any())),
+            namespace: of.namespace(),
             ..ObjectMeta::default()
         },
         action: Some("Reconcile".to_owned()),
         event_time: Some(MicroTime(condition.last_transition_time.0)),
         note: Some(condition.message.clone()),
         reason: Some(condition.reason.clone()),
-        regarding: Some(tenant.object_ref(&())),
+        regarding: Some(of.object_ref(&())),
         reporting_controller: Some("cartera.dev/operator".to_owned()),
         reporting_instance: Some("cartera-operator".to_owned()),
         type_: Some(if is_trouble { "Warning" } else { "Normal" }.to_owned()),
@@ -57,8 +61,12 @@ pub fn event(tenant: &Tenant, condition: &Condition) -> Event {
 ///
 /// # Errors
 /// When it was refused or nobody answered.
-pub async fn tell(cluster: &Cluster, tenant: &Tenant, condition: &Condition) -> Result<(), RequestError> {
-    let event = event(tenant, condition);
+pub async fn tell<K: Resource<DynamicType = ()>>(
+    cluster: &Cluster,
+    of: &K,
+    condition: &Condition,
+) -> Result<(), RequestError> {
+    let event = event(of, condition);
     let place = Place::new(ApiResource::erase::<Event>(&()), event.metadata.namespace.as_deref(), &event.name_any());
     cluster.create(&place, &json!(event), MANAGER).await.map(|_| ())
 }

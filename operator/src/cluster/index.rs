@@ -11,7 +11,7 @@ use super::kind::Kind;
 use super::labels;
 use super::owned::owned_fields;
 use super::seen::{Facts, Seen};
-use crate::crd::{Plan, PlatformConfig, Tenant};
+use crate::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 
 /// Which tenant: its uid.
 pub type TenantUid = String;
@@ -27,6 +27,7 @@ pub struct Index(Mutex<Inner>);
 struct Inner {
     tenants: HashMap<TenantUid, Arc<Tenant>>,
     plans: HashMap<String, Arc<Plan>>,
+    rollouts: HashMap<String, Arc<FleetRollout>>,
     platform: Option<Arc<PlatformConfig>>,
     children: HashMap<TenantUid, Children>,
     /// Field sets: the same for all tenants of a shape, so each is kept once.
@@ -99,6 +100,36 @@ impl Index {
         inner.tenants.iter().filter(|(_, tenant)| names_it(tenant)).map(|(uid, _)| uid.clone()).collect()
     }
 
+    /// Notes a roll-out, unless a later state of it is known.
+    pub fn put_rollout(&self, rollout: FleetRollout) {
+        let mut inner = self.inner();
+        let name = rollout.name_any();
+        let is_old = inner
+            .rollouts
+            .get(&name)
+            .is_some_and(|known| known.uid() == rollout.uid() && version(&**known) > version(&rollout));
+        if !is_old {
+            inner.rollouts.insert(name, Arc::new(rollout));
+        }
+    }
+
+    /// Forgets a roll-out that is gone.
+    pub fn remove_rollout(&self, name: &str) {
+        self.inner().rollouts.remove(name);
+    }
+
+    /// The roll-out with that name.
+    #[must_use]
+    pub fn rollout(&self, name: &str) -> Option<Arc<FleetRollout>> {
+        self.inner().rollouts.get(name).cloned()
+    }
+
+    /// All roll-outs.
+    #[must_use]
+    pub fn rollouts(&self) -> Vec<Arc<FleetRollout>> {
+        self.inner().rollouts.values().cloned().collect()
+    }
+
     /// Notes what all tenants have in common.
     pub fn put_platform(&self, platform: Option<PlatformConfig>) {
         self.inner().platform = platform.map(Arc::new);
@@ -158,6 +189,11 @@ impl Index {
     /// Forgets the plans that a list did not have.
     pub fn retain_plans(&self, listed: &HashSet<String>) {
         self.inner().plans.retain(|_, plan| plan.uid().is_some_and(|uid| listed.contains(&uid)));
+    }
+
+    /// Forgets the roll-outs that a list did not have.
+    pub fn retain_rollouts(&self, listed: &HashSet<String>) {
+        self.inner().rollouts.retain(|_, rollout| rollout.uid().is_some_and(|uid| listed.contains(&uid)));
     }
 
     /// Forgets the children of a kind that a list did not have, and says whose they were.

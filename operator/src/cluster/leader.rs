@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 use tokio::sync::watch;
@@ -19,6 +19,8 @@ use super::shards::{ACTING, LEASE, RENEW, Replica, Shards, claim};
 /// Marks the leader leases of the operator's replicas.
 const COMPONENT: (&str, &str) = ("cartera.dev/component", "operator-replica");
 const LEADS: &str = "cartera.dev/leads";
+/// After how long without renewal the lease of a replica that was killed is taken away.
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// The leader lease of this replica.
 pub struct Leader {
@@ -99,7 +101,7 @@ impl Leader {
     /// When the API server could not be asked; the lease expires then.
     pub async fn release(client: Client, namespace: &str, name: &str) -> kube::Result<()> {
         let leases: Api<Lease> = Api::namespaced(client, namespace);
-        leases.delete(name, &kube::api::DeleteParams::default()).await.map(|_| ())
+        leases.delete(name, &DeleteParams::default()).await.map(|_| ())
     }
 
     fn say(&self, leads: Shards) {
@@ -125,11 +127,23 @@ impl Leader {
             if *known != version {
                 (*known, *since) = (version, now);
             }
-            if name != self.name && age(*since, now) < LEASE {
+            let unchanged_for = age(*since, now);
+            if name != self.name && unchanged_for < LEASE {
                 living.push(Replica { leads: led(&lease), name });
+            } else if name != self.name && unchanged_for >= ABANDONED {
+                self.take_away(&lease).await;
             }
         }
         Ok(living)
+    }
+
+    /// Whoever had that name and comes back after all makes a new one.
+    async fn take_away(&self, lease: &Lease) {
+        let unchanged = Preconditions { uid: lease.uid(), resource_version: lease.resource_version() };
+        let parameters = DeleteParams { preconditions: Some(unchanged), ..DeleteParams::default() };
+        if let Err(error) = self.leases.delete(&lease.name_any(), &parameters).await {
+            tracing::debug!(lease.name = lease.name_any(), error = %error, "could not take an abandoned lease away");
+        }
     }
 
     async fn write(&self, leads: Shards) -> kube::Result<()> {

@@ -4,6 +4,7 @@ pub mod api;
 pub mod capabilities;
 pub mod clock;
 pub mod conditions;
+pub mod definitions;
 mod digest;
 pub mod entropy;
 pub mod events;

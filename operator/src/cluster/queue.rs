@@ -53,10 +53,12 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         self.due.iter().find(|(_, key)| !self.active.contains(key)).map(|(when, _)| *when)
     }
 
-    /// How many wait.
+    /// How many are due at `now` and wait, and since when the first of them does.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.due.len()
+    pub fn overdue(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+        let mut due = self.due.iter().take_while(|(when, _)| *when <= now).peekable();
+        let first = due.peek().map(|(when, _)| *when);
+        (due.count(), first)
     }
 
     /// How many are worked on.
@@ -80,7 +82,8 @@ mod tests {
         queue.add("a", at(9));
         queue.add("a", at(5));
         queue.add("a", at(7));
-        assert_eq!((queue.waiting(), queue.next()), (1, Some(at(5))));
+        assert_eq!((queue.overdue(at(9)), queue.next()), ((1, Some(at(5))), Some(at(5))));
+        assert_eq!(queue.overdue(at(4)), (0, None));
         assert_eq!(queue.take(at(4)), None);
         assert_eq!(queue.take(at(5)), Some(("a", at(5))));
         assert_eq!(queue.take(at(9)), None);

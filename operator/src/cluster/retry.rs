@@ -22,7 +22,8 @@ pub fn pause_before_retry(error: &kube::Error, tries: u32) -> Option<Duration> {
                 let asked = status.details.as_ref().map_or(1, |details| details.retry_after_seconds);
                 Some(Duration::from_secs(u64::from(asked).clamp(1, 10)))
             }
-            500 | 502 | 503 | 504 => Some(growing),
+            // 403: rights in a namespace count a moment after the RoleBinding that gives them was made.
+            403 | 500 | 502 | 503 | 504 => Some(growing),
             // Refused for what it says: the same would be refused again.
             _ => None,
         },
@@ -59,7 +60,7 @@ mod tests {
             (429, 3_600, Some(Duration::from_secs(10))),
             (500, 0, Some(Duration::from_millis(100))),
             (504, 0, Some(Duration::from_millis(100))),
-            (403, 0, None),
+            (403, 0, Some(Duration::from_millis(100))),
             (409, 0, None),
             (422, 0, None),
         ] {

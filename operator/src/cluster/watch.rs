@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::Kind;
 use super::index::{Index, TenantUid};
 use super::labels;
-use crate::crd::{Plan, PlatformConfig, Tenant};
+use crate::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 
 /// What happened to objects of a kind.
 enum Change<K> {
@@ -36,10 +36,25 @@ pub enum Heard {
     Tenant(TenantUid),
     /// A plan, by name.
     Plan(String),
+    /// A roll-out, by name.
+    Rollout(String),
     /// What all tenants have in common.
     Platform,
     /// A foreign kind came or went.
     Kind(Kind, bool),
+}
+
+impl Heard {
+    /// What it is, in one word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Tenant(_) => "tenant",
+            Self::Plan(_) => "plan",
+            Self::Rollout(_) => "rollout",
+            Self::Platform | Self::Kind(..) => "platform",
+        }
+    }
 }
 
 /// Watches that feed one index.
@@ -116,6 +131,31 @@ impl Watches {
                     Change::Put(plan) => concerns(plan.name_any(), watches.index.put_plan(*plan)),
                     Change::Gone(plan) => concerns(plan.name_any(), watches.index.remove_plan(&plan.name_any())),
                     Change::All(uids) => watches.index.retain_plans(&uids),
+                })
+                .await;
+        }
+    }
+
+    /// Follows the roll-outs of a namespace.
+    pub fn rollouts(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
+        let unready = self.begin();
+        async move {
+            let api: Api<FleetRollout> = Api::namespaced(self.client.clone(), &namespace);
+            let watches = &self;
+            // One that comes or goes may take tenants from another, or leave them to it.
+            let concerns_all = || {
+                for rollout in watches.index.rollouts() {
+                    watches.tell(Heard::Rollout(rollout.name_any()));
+                }
+            };
+            watches
+                .follow(unready, api, watcher::Config::default(), |change| {
+                    match change {
+                        Change::Put(rollout) => watches.index.put_rollout(*rollout),
+                        Change::Gone(rollout) => watches.index.remove_rollout(&rollout.name_any()),
+                        Change::All(uids) => watches.index.retain_rollouts(&uids),
+                    }
+                    concerns_all();
                 })
                 .await;
         }

@@ -3,6 +3,7 @@
 //! A field stands here when it works, not before.
 
 mod condition;
+mod fleet_rollout;
 mod plan;
 mod platform_config;
 mod quantity;
@@ -11,13 +12,18 @@ mod tenant;
 mod tenant_status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
+use kube::{CustomResourceExt as _, ResourceExt as _};
 
 pub use self::condition::{Condition, Truth};
+pub use self::fleet_rollout::{
+    Approval, FailureBudget, FleetRollout, FleetRolloutSpec, FleetRolloutStatus, Gates, LabelOperator,
+    LabelRequirement, OnFailure, RolloutAim, RolloutChannel, RolloutCounts, RolloutFailure, RolloutState,
+    TenantSelector, Wave,
+};
 pub use self::plan::{Entitlements, Limits, Plan, PlanResources, PlanSpec, PlanStatus, Resources};
 pub use self::platform_config::{
-    Channels, Engine, Engines, Gateway, GatewayMode, IngressFrom, PlatformConfig, PlatformConfigSpec,
-    PlatformConfigStatus, PlatformTls,
+    Channels, Day, Engine, Engines, Gateway, GatewayMode, IngressFrom, MaintenanceWindow, PlatformConfig,
+    PlatformConfigSpec, PlatformConfigStatus, PlatformTls,
 };
 pub use self::quantity::{NoQuantity, Quantity};
 pub use self::reference::{NameRef, ParentRef};
@@ -34,10 +40,19 @@ pub use self::tenant_status::{
 /// The group of all of them.
 pub const GROUP: &str = "cartera.dev";
 
+/// Counts up with every change of what the kinds hold: an operator does not work with definitions of a lower number.
+pub const SCHEMA: u32 = 1;
+/// Has that number, on each definition.
+pub const SCHEMA_ANNOTATION: &str = "cartera.dev/schema";
+
 /// All of them, as the API server wants to know them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![Tenant::crd(), Plan::crd(), PlatformConfig::crd()]
+    let mut all = vec![Tenant::crd(), Plan::crd(), PlatformConfig::crd(), FleetRollout::crd()];
+    for definition in &mut all {
+        definition.annotations_mut().insert(SCHEMA_ANNOTATION.to_owned(), SCHEMA.to_string());
+    }
+    all
 }
 
 #[cfg(test)]

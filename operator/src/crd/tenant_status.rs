@@ -82,7 +82,7 @@ pub struct EntitlementsStatus {
 }
 
 /// What runs.
-#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionStatus {
     /// The version that the server says it is.
@@ -96,6 +96,21 @@ pub struct VersionStatus {
     /// The version of its database's schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<i64>,
+    /// The image that a roll-out gave it; not heeded where the version is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub target: Option<String>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_since: Option<Time>,
+    /// The image that it had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub previous: Option<String>,
+    /// The roll-out that gave it the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub rollout_ref: Option<String>,
 }
 
 /// Whether the server takes changes.

@@ -39,6 +39,14 @@ fn platform(patch: &Value) -> PlatformConfig {
     serde_json::from_value(merged(base, patch)).expect("a platform")
 }
 
+fn rollout(patch: &Value) -> FleetRollout {
+    let base = json!({
+        "apiVersion": "cartera.dev/v1alpha1", "kind": "FleetRollout", "metadata": { "name": "spring" },
+        "spec": { "to": { "channel": "stable" }, "waves": [{ "name": "all" }] },
+    });
+    serde_json::from_value(merged(base, patch)).expect("a roll-out")
+}
+
 /// Each line: what was before, where that counts; what comes; what the refusal says, or nothing where it is accepted.
 type Case = (Option<Value>, Value, Option<&'static str>);
 
@@ -149,6 +157,36 @@ fn rules_of_a_platform() {
         ),
     ];
     check(&cases, platform, PlatformConfig::validate_cel, PlatformConfig::validate_cel_update);
+}
+
+#[test]
+fn rules_of_a_roll_out() {
+    let image = format!("registry.example/cartera@sha256:{}", "1".repeat(64));
+    let waves = |waves: Value| json!({ "spec": { "waves": waves } });
+    let selector = json!({ "spec": { "selector": { "matchLabels": { "tier": "gold" } } } });
+    let cases: Vec<Case> = vec![
+        (None, json!({}), None),
+        (None, json!({ "spec": { "to": { "channel": null, "image": image } } }), None),
+        (None, json!({ "spec": { "to": { "image": image } } }), Some("either to.channel or to.image")),
+        (None, json!({ "spec": { "to": { "channel": null } } }), Some("either to.channel or to.image")),
+        (
+            None,
+            waves(json!([{ "name": "first", "count": 1 }, { "name": "tenth", "percent": 10 }, { "name": "rest" }])),
+            None,
+        ),
+        (
+            None,
+            waves(json!([{ "name": "first", "count": 1, "percent": 10 }])),
+            Some("a selector, a percent or a count"),
+        ),
+        (Some(json!({})), json!({ "spec": { "paused": true, "maxInFlight": 3 } }), None),
+        (Some(json!({})), waves(json!([{ "name": "all", "soak": "1h" }])), None),
+        (Some(json!({})), json!({ "spec": { "to": { "channel": "canary" } } }), Some("keeps its aim and its tenants")),
+        (Some(json!({})), selector.clone(), Some("keeps its aim and its tenants")),
+        (Some(selector.clone()), selector, None),
+        (Some(json!({})), waves(json!([{ "name": "all" }, { "name": "more" }])), Some("waves are neither added")),
+    ];
+    check(&cases, rollout, FleetRollout::validate_cel, FleetRollout::validate_cel_update);
 }
 
 #[test]

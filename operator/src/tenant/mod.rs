@@ -9,7 +9,7 @@ pub mod deletion;
 pub mod dereference;
 mod finalizer;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod health;
 pub mod keys;
 mod report;

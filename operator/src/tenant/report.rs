@@ -157,11 +157,16 @@ pub(super) async fn write(context: &Context, tenant: &Tenant, status: &TenantSta
     if before == *status {
         return Ok(());
     }
+    let mut own = status.clone();
+    if let Some(version) = &mut own.version {
+        // What roll-outs say is theirs: what was read a moment ago must not be put over it.
+        (version.target, version.target_since, version.previous, version.rollout_ref) = (None, None, None, None);
+    }
     let object = json!({
         "apiVersion": "cartera.dev/v1alpha1",
         "kind": "Tenant",
         "metadata": { "name": tenant.name_any(), "uid": tenant.uid() },
-        "status": status,
+        "status": own,
     });
     // Told first: if the status were there first, an event that failed would never be told.
     for passage in events::passages(&before.conditions, &status.conditions) {

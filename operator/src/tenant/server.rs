@@ -87,6 +87,15 @@ pub struct Health {
     pub entitlements_sha256: Option<String>,
     /// Whether the first administrator has signed in and chosen a password of her own, or somebody else can sign in.
     pub has_administrator: bool,
+    /// Requests answered since it started.
+    #[serde(default)]
+    pub requests: u64,
+    /// Those of them that it failed to answer (5xx).
+    #[serde(default)]
+    pub errors: u64,
+    /// Milliseconds that 95 of a hundred requests of the last minutes took at the most; nothing where there were none.
+    #[serde(default)]
+    pub p95_ms: Option<u64>,
 }
 
 /// SHA-256 of a file, as the server tells it.

@@ -60,6 +60,7 @@ pub fn status(tenant: &Tenant, found: &Found, now: Timestamp) -> TenantStatus {
     let health = found.health.as_ref().and_then(|health| health.as_ref().ok());
     let validated = found.validated.ok();
     let planned = found.planned.clone().unwrap_or_default();
+    let version = before.version.unwrap_or_default();
     TenantStatus {
         observed_generation: generation,
         namespace: Some(names::namespace(tenant)),
@@ -68,16 +69,16 @@ pub fn status(tenant: &Tenant, found: &Found, now: Timestamp) -> TenantStatus {
         plan: found.plan.clone().or(before.plan),
         entitlements: validated.map(|validated| entitled(validated, health)).or(before.entitlements),
         version: Some(VersionStatus {
-            current: health
-                .map(|health| health.version.clone())
-                .or(before.version.as_ref().and_then(|version| version.current.clone())),
+            current: health.map(|health| health.version.clone()).or(version.current),
             image: validated
                 .filter(|_| found.planned.is_none())
                 .map(|validated| validated.image.clone())
-                .or(before.version.as_ref().and_then(|version| version.image.clone())),
-            schema_version: health
-                .map(|health| health.schema_version)
-                .or(before.version.and_then(|version| version.schema_version)),
+                .or(version.image),
+            schema_version: health.map(|health| health.schema_version).or(version.schema_version),
+            target: version.target,
+            target_since: version.target_since,
+            previous: version.previous,
+            rollout_ref: version.rollout_ref,
         }),
         power_state: Some(power(health)),
         database: database(found, health).or(before.database),

@@ -185,7 +185,8 @@ fn amount(quantity: &Quantity) -> Result<i128, Refusal> {
     quantity.thousandths().or_else(|error| refuse("InvalidQuantity", error.to_string()))
 }
 
-/// A tenant keeps the image that it was given: a channel that moves on is followed by a roll-out, never by itself.
+/// A tenant keeps the image that it was given, by a roll-out or when it was made: a channel that moves on is followed by a
+/// roll-out, never by itself.
 fn image(found: &Dereferenced, platform: &PlatformConfig) -> Result<(String, Option<String>), Refusal> {
     let version = &found.tenant.spec.version;
     let channels = &platform.spec.channels;
@@ -204,12 +205,8 @@ fn image(found: &Dereferenced, platform: &PlatformConfig) -> Result<(String, Opt
         Facts::StatefulSet { image } => image.as_deref().map(str::to_owned),
         _ => None,
     });
-    let told = found
-        .tenant
-        .status
-        .as_ref()
-        .and_then(|status| status.version.as_ref())
-        .and_then(|version| version.image.clone());
+    let told = found.tenant.status.as_ref().and_then(|status| status.version.as_ref());
+    let told = told.and_then(|version| version.target.clone().or_else(|| version.image.clone()));
     let image = told.or(given).unwrap_or_else(|| of_channel.clone());
     let newer = (image != *of_channel).then(|| of_channel.clone());
     Ok((image, newer))

@@ -40,6 +40,7 @@ impl AskHealth for PerfectServers {
             power: file.power,
             entitlements_sha256: Some(sha256(&text)),
             has_administrator: false,
+            ..Health::default()
         })
     }
 }
@@ -62,7 +63,7 @@ impl Operator {
         let network = Network::new(at, clock.clone());
         let client = builder().await.with_layer(&network).build();
         let context = Context {
-            cluster: Cluster::new(client, clock.clone()),
+            cluster: Cluster::new(client, clock.clone(), Arc::default()),
             index: Arc::new(Index::default()),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(seed)),

@@ -90,9 +90,13 @@ async fn gone(context: &Context, namespace: &str, children: &Children, kinds: &[
     Ok(left)
 }
 
-/// The claim first: it is what is protected, and what the namespace would take along.
+/// The claim first: it is what is protected, and what the namespace would take along. Nothing is left to do once the
+/// namespace goes, and the operator has no rights in it any more.
 async fn delete_namespace(context: &Context, namespace: &str, children: &Children) -> Result<(), RequestError> {
     let of = |kind, name: &str| children.get(&(kind, name.to_owned())).filter(|seen| !seen.is_going);
+    if of(Kind::Namespace, namespace).is_none() {
+        return Ok(());
+    }
     let allowed = json!({ "metadata": { "labels": { labels::ALLOW_DELETION: "true" } } });
     if of(Kind::PersistentVolumeClaim, names::CLAIM).is_some() {
         let claim = Place::new(Kind::PersistentVolumeClaim.resource(), Some(namespace), names::CLAIM);

@@ -298,7 +298,7 @@ fn up_to_date(found: &Found) -> Finding {
             "UpToDate",
             "RolloutNeeded",
             format!(
-                "its channel stands for {newer} now, and a running tenant is not moved by that alone: to have it at once, set version.channel to pinned with that image"
+                "its channel stands for {newer} now, and a running tenant is not moved by that alone: make a FleetRollout, or set version.channel to pinned with that image"
             ),
         ),
         Ok(_) => Finding::yes("UpToDate", "Current", "it has the image that it should have"),
