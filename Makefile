@@ -51,5 +51,5 @@ cluster-down: setup ## stop it: nothing of it stays
 cluster-test: setup ## run the tests that need a Kubernetes, ignored elsewhere: starts one, tests the operator on it, stops it
 	@scripts/cluster-test
 
-images: setup ## build container images of the binaries, static, without an engine: target/images/NAME.tar
+images: setup ## build container images of the binaries, without an engine: target/images/NAME.tar
 	@scripts/images

@@ -99,6 +99,8 @@ fn start_controllers(folder: &StateFolder, authority: &Authority, token_key: &To
     controllers.arg("--root-ca-file").arg(authority.pair().certificate);
     controllers.arg("--cluster-signing-cert-file").arg(authority.pair().certificate);
     controllers.arg("--cluster-signing-key-file").arg(authority.pair().key);
+    // It makes this folder, by default far from here.
+    controllers.arg("--flex-volume-plugin-dir").arg(folder.join("volume-plugins"));
     // It serves nothing that is used here; its limits would be what a test of a thousand tenants measures.
     controllers.args(["--secure-port", "0", "--kube-api-qps", "200", "--kube-api-burst", "400"]);
     let started = Started::spawn(folder, "kube-controller-manager", &mut controllers)?;

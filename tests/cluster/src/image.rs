@@ -1,14 +1,15 @@
 //! Container images without a daemon: an OCI layout with one layer, which holds a binary and the libraries that it needs.
 //!
-//! The same binary gives the same bytes, so that an image's digest changes when its binary does and at no other time.
+//! The same binary and libraries give the same bytes: an image's digest changes when one of them does and at no other time.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +17,15 @@ use crate::hash::hex;
 
 /// The user of every image, by number: Kubernetes cannot tell from a name that it is not root.
 pub const USER: &str = "65532:65532";
+
+/// Every file of an image can be read and run by its user, and changed by nobody.
+const MODE: u32 = 0o755;
+
+/// The file of a layout that says which images are in it.
+const INDEX: &str = "index.json";
+
+/// Where that file says what an image is called.
+const NAME_KEY: &str = "io.containerd.image.name";
 
 /// An image to be written.
 #[derive(Clone, Debug)]
@@ -32,6 +42,9 @@ impl Image {
     /// # Errors
     /// When the binary is not there, or one of its libraries.
     pub fn of(name: &str, binary: &Path) -> Result<Self> {
+        // Where it names none, the runtime of a node looks for another image than this one.
+        let registry = name.split_once('/').map_or("", |(registry, _)| registry);
+        ensure!(registry.contains(['.', ':']), "an image's name begins with a domain, such as cartera.dev/{name}");
         ensure!(binary.is_file(), "the binary {} of the image {name} is not there: build it first", binary.display());
         let file_name = binary.file_name().context("a file has a name")?;
         let mut files: BTreeMap<PathBuf, PathBuf> =
@@ -72,7 +85,7 @@ pub fn write(image: &Image, path: &Path) -> Result<String> {
     });
     let manifest = manifest.to_string().into_bytes();
     let mut named = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    named["annotations"] = json!({"io.containerd.image.name": image.name});
+    named["annotations"] = json!({NAME_KEY: image.name});
     named["platform"] = json!({"architecture": architecture(), "os": "linux"});
     let index = json!({
         "schemaVersion": 2,
@@ -82,7 +95,7 @@ pub fn write(image: &Image, path: &Path) -> Result<String> {
 
     let mut layout = Archive::new(Vec::new());
     layout.add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
-    layout.add("index.json", index.to_string().as_bytes(), 0o644)?;
+    layout.add(INDEX, index.to_string().as_bytes(), 0o644)?;
     for blob in [&config, &layer, &manifest] {
         layout.add(&format!("blobs/{}", digest(blob).replace(':', "/")), blob, 0o644)?;
     }
@@ -92,11 +105,48 @@ pub fn write(image: &Image, path: &Path) -> Result<String> {
     Ok(digest(&manifest))
 }
 
+/// The name of the image in a tar of its OCI layout, with its tag, and the name that holds its digest instead.
+pub(crate) fn names(path: &Path) -> Result<(String, String)> {
+    let index = index(path).with_context(|| format!("could not read {}", path.display()))?;
+    let image = &index["manifests"][0];
+    let name = image["annotations"][NAME_KEY].as_str().context("the image has no name")?;
+    let digest = image["digest"].as_str().context("the image has no digest")?;
+    // What stands before the last slash may hold the port of a registry.
+    let tag = name.rfind(':').filter(|colon| name.rfind('/').is_none_or(|slash| slash < *colon));
+    Ok((name.to_owned(), format!("{}@{digest}", &name[..tag.unwrap_or(name.len())])))
+}
+
+fn index(path: &Path) -> Result<Value> {
+    for entry in tar::Archive::new(File::open(path)?).entries()? {
+        let entry = entry?;
+        if *entry.path()? == *INDEX {
+            return Ok(serde_json::from_reader(entry)?);
+        }
+    }
+    bail!("it holds no {INDEX}")
+}
+
+/// Lays the files of an image into a folder as they lie in the image, for an engine to build it from there.
+///
+/// # Errors
+/// When a file cannot be copied.
+pub fn lay(image: &Image, folder: &Path) -> Result<()> {
+    for (place, source) in &image.files {
+        let laid = folder.join(place.strip_prefix("/").unwrap_or(place));
+        let above = laid.parent().context("a file lies in a folder")?;
+        let copied = fs::create_dir_all(above)
+            .and_then(|()| fs::copy(source, &laid))
+            .and_then(|_| fs::set_permissions(&laid, Permissions::from_mode(MODE)));
+        copied.with_context(|| format!("could not copy {} to {}", source.display(), laid.display()))?;
+    }
+    Ok(())
+}
+
 fn layer(image: &Image) -> Result<Vec<u8>> {
     let mut layer = Archive::new(Vec::new());
     for (place, source) in &image.files {
         let content = fs::read(source).with_context(|| format!("could not read {}", source.display()))?;
-        layer.add(place.to_string_lossy().trim_start_matches('/'), &content, 0o755)?;
+        layer.add(place.to_string_lossy().trim_start_matches('/'), &content, MODE)?;
     }
     layer.finish()
 }
@@ -157,6 +207,32 @@ mod tests {
         assert_eq!(digests[0], digests[1]);
         let bytes = paths.map(|path| fs::read(path).expect("it was written"));
         assert!(bytes[0] == bytes[1]);
+    }
+
+    #[test]
+    fn a_layout_tells_its_image_by_tag_and_by_digest() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (binary, path) = (std::env::current_exe().expect("the test has a path"), folder.path().join("image.tar"));
+        for name in ["localhost:5000/this", "localhost:5000/this:1"] {
+            let image = Image::of(name, &binary).expect("an image");
+            let digest = write(&image, &path).expect("it is written");
+            let by_digest = format!("localhost:5000/this@{digest}");
+            assert_eq!(names(&path).expect("it has names"), (name.to_owned(), by_digest));
+        }
+    }
+
+    #[test]
+    fn the_files_of_an_image_are_laid_as_they_lie_in_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let binary = std::env::current_exe().expect("the test has a path");
+        let image = Image::of("cartera.test/this:1", &binary).expect("an image");
+        lay(&image, folder.path()).expect("they are copied");
+        for (place, source) in &image.files {
+            let laid = folder.path().join(place.strip_prefix("/").expect("it is below the root"));
+            assert!(fs::read(&laid).expect("it was laid") == fs::read(source).expect("it is there"), "{place:?}");
+            let mode = fs::metadata(&laid).expect("it was laid").permissions().mode();
+            assert_eq!(mode & 0o777, MODE, "{place:?}");
+        }
     }
 
     #[test]

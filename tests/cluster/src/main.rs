@@ -38,9 +38,14 @@ enum Action {
         binary: PathBuf,
         /// Where the tar goes.
         layout: PathBuf,
-        /// Gives it to the real node of the cluster, too.
-        #[arg(long)]
-        import: bool,
+        /// Lays the files of the image into this folder, too, for an engine to build the same image from there.
+        #[arg(long, value_name = "FOLDER")]
+        lay: Option<PathBuf>,
+    },
+    /// Gives an image to the real node, from a tar of its OCI layout.
+    Import {
+        /// The tar.
+        layout: PathBuf,
     },
     /// Stops the cluster, and those of tests that died; nothing of them is left.
     Down,
@@ -69,12 +74,17 @@ fn run(cli: &Cli) -> Result<String> {
             cluster.real_node()?;
             Ok(export(&cluster))
         }
-        Action::Image { image, binary, layout, import } => {
-            let digest = image::write(&Image::of(image, binary)?, layout)?;
-            if *import {
-                Cluster::running(&cli.name)?.real_node()?.import_image(layout)?;
+        Action::Image { image: name, binary, layout, lay } => {
+            let image = Image::of(name, binary)?;
+            let digest = image::write(&image, layout)?;
+            if let Some(folder) = lay {
+                image::lay(&image, folder)?;
             }
-            Ok(format!("{image} {digest} {}\n", layout.display()))
+            Ok(format!("{name} {digest} {}\n", layout.display()))
+        }
+        Action::Import { layout } => {
+            let by_digest = Cluster::running(&cli.name)?.real_node()?.import_image(layout)?;
+            Ok(format!("{by_digest}\n"))
         }
         Action::Down => {
             let stopped = stop_named(&cli.name)?;

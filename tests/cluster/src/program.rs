@@ -62,7 +62,7 @@ pub const KUBELET: Program = program("kubelet", "kubernetes", "k8s.io/kubernetes
 /// Leads the addresses of Services to their pods.
 pub const KUBE_PROXY: Program = program("kube-proxy", "kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", KUBERNETES);
 /// Answers for the names of Services.
-pub const COREDNS: Program = program("coredns", "coredns", "github.com/coredns/coredns", Build::Static);
+pub const COREDNS: Program = program("coredns", "coredns", "cartera.test/cluster/coredns", Build::Static);
 /// Keeps images and runs containers.
 pub const CONTAINERD: Program =
     program("containerd", "containerd", "github.com/containerd/containerd/v2/cmd/containerd", Build::Static);

@@ -1,11 +1,54 @@
-//! The real node: pods of our images run under the strictest Pod Security standard, on volumes and Services that work.
+//! The real node: pods of our images run under the strictest Pod Security standard, on volumes, Services and names that work,
+//! and people reach into them.
 
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
 
 use anyhow::{Context, Result};
 use cartera_cluster::image::{self, Image};
-use cartera_cluster::program::{KUBECTL, PAUSE};
+use cartera_cluster::program::KUBECTL;
 use cartera_cluster::{Cluster, NoNode, Node, VOLUME_CLASS, skipped};
+
+/// Set in pods, which run this very file: its libraries are in the image, too.
+const IN_POD: &str = "CARTERA_TEST_IN_POD";
+
+const PORT: u16 = 8080;
+
+/// Where the pod's claim is mounted.
+const KEPT: &str = "/data/kept";
+
+/// A Service of every cluster, as pods call it.
+const API_SERVER: &str = "kubernetes.default.svc.cluster.local";
+
+#[test]
+#[ignore = "is what a pod runs, for the test below"]
+fn pod_serves() -> Result<()> {
+    if std::env::var_os(IN_POD).is_none() {
+        return Ok(());
+    }
+    fs::write(KEPT, "kept on a volume").context("the claim is mounted, and the pod's user may write there")?;
+    for caller in TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))?.incoming() {
+        // Probes go before they have read anything.
+        let _ = caller?.write_all(&fs::read(KEPT)?);
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "is what a pod runs, for the test below"]
+fn pod_calls_a_service_by_its_name() -> Result<()> {
+    if std::env::var_os(IN_POD).is_none() {
+        return Ok(());
+    }
+    for name in [API_SERVER, "kubernetes.default.svc", "kubernetes.default"] {
+        let service = TcpStream::connect((name, 443)).with_context(|| format!("could not reach {name}"))?;
+        assert_eq!(service.peer_addr()?.to_string(), "10.96.0.1:443");
+    }
+    Ok(())
+}
 
 const NAMESPACE: &str = "
 apiVersion: v1
@@ -13,12 +56,8 @@ kind: Namespace
 metadata: {name: strict, labels: {pod-security.kubernetes.io/enforce: restricted}}
 ";
 
-/// What `restricted` asks of a pod and of its containers.
-const POD: &str = "securityContext: {runAsNonRoot: true, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}";
-const CONTAINER: &str = "imagePullPolicy: Never
-        securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}";
-
-fn stateful_set() -> String {
+/// All that `restricted` asks for, and a root of files that cannot be written.
+fn stateful_set(image: &str) -> String {
     format!(
         "
 apiVersion: apps/v1
@@ -30,11 +69,15 @@ spec:
   template:
     metadata: {{labels: {{app: real}}}}
     spec:
-      {POD}
+      securityContext: {{runAsNonRoot: true, fsGroup: 65532, seccompProfile: {{type: RuntimeDefault}}}}
       containers:
       - name: main
-        image: cartera.test/waits:1
-        {CONTAINER}
+        image: {image}
+        imagePullPolicy: IfNotPresent
+        args: [--exact, pod_serves, --ignored, --nocapture]
+        env: [{{name: {IN_POD}, value: 'yes'}}]
+        readinessProbe: {{tcpSocket: {{port: {PORT}}}, periodSeconds: 1}}
+        securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
         volumeMounts: [{{name: data, mountPath: /data}}]
   volumeClaimTemplates:
   - metadata: {{name: data}}
@@ -43,37 +86,17 @@ spec:
     )
 }
 
-/// A binary that is not static: its libraries come with it.
-fn job() -> String {
-    format!(
-        "
-apiVersion: batch/v1
-kind: Job
-metadata: {{name: speaks, namespace: strict}}
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      {POD}
-      containers:
-      - name: main
-        image: cartera.test/speaks:1
-        args: [--help]
-        {CONTAINER}
-"
-    )
-}
-
-fn give_image(node: &Node, name: &str, binary: &Path) -> Result<()> {
+/// Gives the node an image of this binary; returns how pods call it, by its digest as the operator's do.
+fn give_image(node: &Node, binary: &Path) -> Result<String> {
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let layout = folder.path().join("image.tar");
-    image::write(&Image::of(name, binary)?, &layout)?;
+    image::write(&Image::of("cartera.test/this:1", binary)?, &layout)?;
     node.import_image(&layout)
 }
 
 #[test]
 #[ignore = "needs a cluster: make cluster-test"]
-fn a_pod_of_our_image_is_ready_under_restricted_with_its_claim_bound() -> Result<()> {
+fn a_pod_of_our_image_runs_under_restricted_and_can_be_reached_into() -> Result<()> {
     let cluster = Cluster::start()?;
     let node = match cluster.real_node() {
         Ok(node) => node,
@@ -83,20 +106,23 @@ fn a_pod_of_our_image_is_ready_under_restricted_with_its_claim_bound() -> Result
         }
         Err(error) => return Err(error.into()),
     };
-    give_image(&node, "cartera.test/waits:1", &PAUSE.binary()?)?;
-    give_image(&node, "cartera.test/speaks:1", Path::new(env!("CARGO_BIN_EXE_cluster")))?;
+    let this = std::env::current_exe().context("the test has a path")?;
+    let image = give_image(&node, &this)?;
     cluster.apply(NAMESPACE)?;
-    cluster.apply(&stateful_set())?;
-    cluster.apply(&job())?;
+    cluster.apply(&stateful_set(&image))?;
     cluster.kubectl(["rollout", "status", "statefulset/real", "--namespace=strict", "--timeout=120s"])?;
     let claim = ["get", "pvc", "data-real-0", "--namespace=strict", "--output=jsonpath={.status.phase}"];
     assert_eq!(cluster.kubectl(claim)?, "Bound");
     let placed = ["get", "pod", "real-0", "--namespace=strict", "--output=jsonpath={.spec.nodeName}"];
     assert_eq!(cluster.kubectl(placed)?, "real");
 
-    cluster.kubectl(["wait", "--for=condition=Complete", "job/speaks", "--namespace=strict", "--timeout=120s"])?;
-    let said = cluster.kubectl(["logs", "job/speaks", "--namespace=strict"])?;
-    assert!(said.contains("Usage: cluster"), "{said}");
+    let said = cluster.kubectl(["logs", "real-0", "--namespace=strict"])?;
+    assert!(said.contains("running 1 test"), "{said}");
+    let in_image = format!("/{}", this.file_name().context("the test has a name")?.display());
+    let calls = [&in_image, "--exact", "pod_calls_a_service_by_its_name", "--ignored"];
+    let said = cluster.kubectl(["exec", "real-0", "--namespace=strict", "--"].into_iter().chain(calls))?;
+    assert!(said.contains("1 passed"), "{said}");
+    assert_eq!(Forwarded::to_pod(&cluster)?.read()?, "kept on a volume");
 
     // A Service leads from the node to the API server, which listens on the machine's loopback alone.
     let mut through_service = node.command(KUBECTL.binary()?);
@@ -108,4 +134,42 @@ fn a_pod_of_our_image_is_ready_under_restricted_with_its_claim_bound() -> Result
     let started = ["get", "pod", "real-0", "--namespace=strict", "--output=jsonpath={.status.containerStatuses[0]}"];
     assert!(cluster.kubectl(started)?.contains("\"restartCount\":0"), "the pod goes on while its runtime restarts");
     Ok(())
+}
+
+/// `kubectl port-forward`, for as long as the value is there.
+struct Forwarded {
+    kubectl: Child,
+    /// It says more when somebody connects, and ends where nobody would hear it.
+    said: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Forwarded {
+    fn to_pod(cluster: &Cluster) -> Result<Self> {
+        let mut kubectl = cluster.command(KUBECTL)?;
+        kubectl.args(["port-forward", "real-0", "--namespace=strict", "--address=127.0.0.1", &format!(":{PORT}")]);
+        let mut kubectl = kubectl.stdout(Stdio::piped()).spawn()?;
+        let said = BufReader::new(kubectl.stdout.take().context("its output was piped")?);
+        let mut forwarded = Self { kubectl, said, port: 0 };
+        let mut line = String::new();
+        forwarded.said.read_line(&mut line)?;
+        // Forwarding from 127.0.0.1:40123 -> 8080
+        let port = line.split_whitespace().find_map(|word| word.strip_prefix("127.0.0.1:")?.parse().ok());
+        forwarded.port = port.with_context(|| format!("kubectl said {line:?}"))?;
+        Ok(forwarded)
+    }
+
+    fn read(&self) -> Result<String> {
+        let mut read = String::new();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?.read_to_string(&mut read)?;
+        Ok(read)
+    }
+}
+
+impl Drop for Forwarded {
+    fn drop(&mut self) {
+        // Where it has ended by itself, there is nothing to do.
+        let _ = self.kubectl.kill();
+        let _ = self.kubectl.wait();
+    }
 }

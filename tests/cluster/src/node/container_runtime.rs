@@ -1,6 +1,7 @@
 //! containerd with runc: it takes images from files and runs what the kubelet asks for.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +13,7 @@ use super::space::Space;
 use crate::image::{self, Image};
 use crate::kubectl::said;
 use crate::process::Started;
-use crate::program::{CONTAINERD, CONTAINERD_SHIM, CTR, PAUSE, RUNC};
+use crate::program::{CONTAINERD, CTR, PAUSE, RUNC};
 use crate::state::StateFolder;
 
 /// Its name among the cluster's processes.
@@ -24,14 +25,6 @@ pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// What holds a pod's namespaces.
 const PAUSE_IMAGE: &str = "cartera.test/pause:1";
 
-/// Builds everything, before the node's processes begin to wait for it.
-pub(super) fn build() -> Result<()> {
-    for program in [CONTAINERD, CONTAINERD_SHIM, CTR, RUNC, PAUSE] {
-        program.binary()?;
-    }
-    Ok(())
-}
-
 /// Starts it and waits until it takes images.
 pub(super) fn start(folder: &StateFolder, space: &Space) -> Result<()> {
     let (root, networks) = (folder.folder("node/containerd")?, folder.folder("node/networks")?);
@@ -42,6 +35,8 @@ pub(super) fn start(folder: &StateFolder, space: &Space) -> Result<()> {
         "version = 3
 root = '{root}'
 state = '/run/containerd'
+[plugins.'io.containerd.internal.v1.opt']
+path = '{root}/opt'
 [grpc]
 address = '{SOCKET}'
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
@@ -65,14 +60,27 @@ SystemdCgroup = false
     run(folder, space)?;
     let layout = folder.join("node/pause.tar");
     image::write(&Image::of(PAUSE_IMAGE, &PAUSE.binary()?)?, &layout)?;
-    import(space, &layout)
+    import(space, &layout)?;
+    Ok(())
 }
 
-/// Imports an image from a tar of its OCI layout.
-pub(super) fn import(space: &Space, layout: &Path) -> Result<()> {
-    said(ctr(space)?.args(["--namespace", "k8s.io", "images", "import"]).arg(layout))
-        .with_context(|| format!("could not import the image {}", layout.display()))?;
-    Ok(())
+/// Imports an image from a tar of its OCI layout, known by its tag and by its digest; returns its name with the digest.
+pub(super) fn import(space: &Space, layout: &Path) -> Result<String> {
+    let could_not = || format!("could not import the image {}", layout.display());
+    let (by_tag, by_digest) = image::names(layout).with_context(could_not)?;
+    let mut import = images(space)?;
+    // By its path the tar might not be found: the node has folders of its own.
+    import.args(["import", "-"]).stdin(File::open(layout).with_context(could_not)?);
+    said(&mut import).with_context(could_not)?;
+    said(images(space)?.args(["tag", "--force", &by_tag, &by_digest])).with_context(could_not)?;
+    Ok(by_digest)
+}
+
+/// What is done with the images that the kubelet finds.
+fn images(space: &Space) -> Result<Command> {
+    let mut ctr = ctr(space)?;
+    ctr.args(["--namespace", "k8s.io", "images"]);
+    Ok(ctr)
 }
 
 /// Kills it and starts it again.

@@ -23,6 +23,7 @@ pub use self::volumes::CLASS as VOLUME_CLASS;
 use crate::authority::Authority;
 use crate::fake_nodes;
 use crate::kubectl::{Kubectl, said};
+use crate::program::{CONTAINERD, CONTAINERD_SHIM, COREDNS, CTR, KUBE_PROXY, KUBELET, PAUSE, Program, RUNC};
 use crate::state::StateFolder;
 
 /// What the node is called in the cluster.
@@ -33,6 +34,9 @@ const FOLDER: &str = "node";
 
 /// Is there when every part of the node has come up.
 const JOINED: &str = "node/joined";
+
+/// What the node is made of: all is built before the first of it begins to wait for the next.
+const PROGRAMS: [Program; 8] = [CONTAINERD, CONTAINERD_SHIM, CTR, RUNC, PAUSE, KUBELET, KUBE_PROXY, COREDNS];
 
 /// A node that runs what it is told to.
 #[derive(Debug)]
@@ -100,25 +104,28 @@ impl Node {
     fn join(folder: &StateFolder) -> Result<Self> {
         let kubectl = Kubectl::of(folder)?;
         let authority = Authority::open(folder)?;
-        container_runtime::build()?;
+        for program in PROGRAMS {
+            program.binary()?;
+        }
         let space = Space::open(folder)?;
         let link = Link::make(folder, &space)?;
         let server = link.forward_api_server(folder)?;
         container_runtime::start(folder, &space)?;
         let joining = Joining { folder, space: &space, authority: &authority, kubectl: &kubectl, link: &link, server };
-        services::start(&joining)?;
         kubelet::start(&joining)?;
+        services::start(&joining)?;
         volumes::make(folder, &kubectl)?;
         fake_nodes::step_back(&kubectl)?;
         folder.write(JOINED, "")?;
         Ok(Self { space, folder: folder.clone() })
     }
 
-    /// Makes an image known to the node, from a tar of its OCI layout; pods then use it with `imagePullPolicy: Never`.
+    /// Makes an image known to the node, from a tar of its OCI layout. Pods then use it by its tag or by its digest, with an
+    /// `imagePullPolicy` other than `Always`; returns its name with the digest.
     ///
     /// # Errors
-    /// When the runtime does not take it; the message holds what it said.
-    pub fn import_image(&self, layout: &Path) -> Result<()> {
+    /// When it is no such tar, or the runtime does not take it; the message holds what it said.
+    pub fn import_image(&self, layout: &Path) -> Result<String> {
         container_runtime::import(&self.space, layout)
     }
 

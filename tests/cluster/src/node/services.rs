@@ -11,7 +11,7 @@ use crate::program::{COREDNS, KUBE_PROXY};
 const PROXY_HEALTH_PORT: u16 = 10256;
 const DNS_READY_PORT: u16 = 8181;
 
-/// Starts both and waits until they know the cluster's Services.
+/// Starts both and waits until they know the cluster's Services; kube-proxy wants the node's own object to be there.
 pub(super) fn start(joining: &Joining<'_>) -> Result<()> {
     joining.kubectl.apply(&objects(&joining.server))?;
     start_proxy(joining)?;
