@@ -255,6 +255,19 @@ fn a_chunk_that_is_gone_is_looked_for_in_a_new_manifest_and_the_first_cursor_sta
 }
 
 #[test]
+fn of_a_scope_that_came_since_the_first_manifest_nothing_comes_by_chunks() {
+    let (taken, gone) = (made_of(1, 1, 900_000), made_of(2, 1, 900_000));
+    let mut other = made_of(3, 1, 900_000);
+    other.entry.scope = 4;
+    let mut host = Host::new();
+    host.answer_manifest("first", &[&taken, &gone]);
+    host.answer_chunks(&[&taken]);
+    host.refuse(410);
+    host.answer_manifest("second", &[&taken, &other]);
+    assert_eq!(host.answer_exchange(Vec::new()).cursor.as_deref(), Some("first"), "the exchange brings them");
+}
+
+#[test]
 fn chunks_in_the_words_of_a_model_that_is_not_here_are_not_fetched() {
     let (former, present) = (made(1, 1), made(2, 1));
     let mut host = Host::new();

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::ScopeId;
 use crate::wire::ChunkEntry;
 use crate::wire::chunk::ChunkHash;
 
@@ -17,6 +18,10 @@ pub struct Bootstrap {
     /// The model that the last manifest and its chunks speak in the words of.
     #[serde(default)]
     pub model: String,
+    /// The scopes of the first manifest's chunks. The cursor knows of no other: what stands in one that came since comes
+    /// with the exchange.
+    #[serde(default)]
+    pub scopes: BTreeSet<ScopeId>,
     /// Chunks to fetch, in this order.
     pub waiting: Vec<ChunkEntry>,
     /// Chunks that are in.
@@ -30,12 +35,14 @@ impl Bootstrap {
         let mut waiting = chunks.to_vec();
         waiting.sort_by_key(|chunk| chunk.priority);
         let (cursor, model) = (cursor.to_owned(), model.to_owned());
-        Self { cursor, model, waiting, taken: BTreeSet::new(), taken_rows: 0 }
+        let scopes = chunks.iter().map(|chunk| chunk.scope).collect();
+        Self { cursor, model, scopes, waiting, taken: BTreeSet::new(), taken_rows: 0 }
     }
 
     pub(super) fn renew(&mut self, model: &str, chunks: &[ChunkEntry]) {
         model.clone_into(&mut self.model);
-        self.waiting = chunks.iter().filter(|chunk| !self.taken.contains(&chunk.hash)).cloned().collect();
+        let is_wanted = |chunk: &&ChunkEntry| self.scopes.contains(&chunk.scope) && !self.taken.contains(&chunk.hash);
+        self.waiting = chunks.iter().filter(is_wanted).cloned().collect();
         self.waiting.sort_by_key(|chunk| chunk.priority);
     }
 
