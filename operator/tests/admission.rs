@@ -84,7 +84,41 @@ async fn every_rule_refuses_with_a_sentence_and_lets_the_rest_through() {
             ),
             Some("set wildcardSecretRef or issuerRef, not both"),
         ),
+        (platform("default", json!({ "maintenanceWindows": [{ "opens": "22:00", "lasts": "4h" }] })), None),
+        (
+            platform("default", json!({ "maintenanceWindows": [{ "opens": "24:00", "lasts": "4h" }] })),
+            Some("should match"),
+        ),
     ];
+    check(&home, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn the_rules_of_a_roll_out_refuse_with_a_sentence_and_let_the_rest_through() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    let rolled = |name: &str, spec: Value| {
+        let mut rollout = support::rollout(name, &image("2"));
+        cartera_operator::cluster::merge_patch(&mut rollout, &json!({ "spec": spec }));
+        rollout
+    };
+    let cases = vec![
+        (rolled("spring", json!({})), None),
+        (rolled("spring", json!({ "maxInFlight": 3, "paused": true })), None),
+        (rolled("spring", json!({ "to": { "image": image("3") } })), Some("a roll-out keeps its aim")),
+        (rolled("spring", json!({ "waves": [{ "name": "other" }] })), Some("waves are neither added")),
+        (rolled("both", json!({ "to": { "channel": "stable" } })), Some("name either to.channel or to.image")),
+        (
+            rolled("torn", json!({ "waves": [{ "name": "all", "count": 1, "percent": 10 }] })),
+            Some("a wave has a selector, a percent or a count"),
+        ),
+    ];
+    check(&home, cases).await;
+}
+
+/// Applies objects in this order; each is accepted, or refused with these words.
+async fn check(home: &Home, cases: Vec<(Value, Option<&str>)>) {
     for (object, refusal) in cases {
         match (home.try_apply(&object).await, refusal) {
             (Ok(_), None) => {}

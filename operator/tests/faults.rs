@@ -5,16 +5,19 @@ mod support;
 use std::sync::Arc;
 
 use cartera_operator::cluster::clock::ManualClock;
-use cartera_operator::crd::Tenant;
+use cartera_operator::cluster::names;
+use cartera_operator::crd::{FleetRollout, RolloutState, Tenant};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Client;
-use kube::api::DeleteParams;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use support::fault::Fault;
 use support::operator::{Operator, footprint, holds};
-use support::{Home, tenant};
+use support::{Home, image, rollout, tenant};
 
 const SEED: u64 = 7;
 /// Cases at a time.
@@ -114,6 +117,63 @@ async fn deleting_a_tenant_survives_a_fault_at_each_write() {
         (footprint(&home.client, &before).await, operator.network.writes().len())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn a_roll_out_survives_a_fault_at_each_write() {
+    let client = support::cluster().await;
+    with_faults(&client, "roll-out", async |home: Home, name: String, at| {
+        home.apply(&tenant(&name, &json!({}))).await;
+        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        home.apply(&rollout("spring", &image("2"))).await;
+        let rollouts: Api<FleetRollout> = Api::namespaced(home.client.clone(), &home.namespace);
+        let is_over = async || {
+            let status = rollouts.get("spring").await.expect("the roll-out").status;
+            status.and_then(|status| status.state) == Some(RolloutState::Succeeded)
+        };
+        let operator = operator(&home, at).await.drive_until(&home, &name, is_over).await;
+        let tenant = home.tenants().get(&name).await.expect("the tenant");
+        assert!(is_ready(Some(&tenant)));
+        let mut found = footprint(&home.client, &tenant).await;
+        let version = tenant.status.and_then(|status| status.version).expect("a version");
+        found.push(format!("{:?} {:?} {:?}", version.image, version.previous, version.rollout_ref));
+        (found, operator.network.writes().len())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn repairing_what_somebody_changed_survives_a_fault_at_each_write() {
+    let client = support::cluster().await;
+    with_faults(&client, "drift", async |home: Home, name: String, at| {
+        home.apply(&tenant(&name, &json!({}))).await;
+        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        let tenant = home.tenants().get(&name).await.expect("the tenant");
+        let before = footprint(&home.client, &tenant).await;
+        change_by_hand(&home, tenant.status.as_ref().and_then(|status| status.namespace.as_deref())).await;
+        assert_ne!(footprint(&home.client, &tenant).await, before);
+        let is_repaired = async || footprint(&home.client, &tenant).await == before;
+        let operator = operator(&home, at).await.drive_until(&home, &name, is_repaired).await;
+        (footprint(&home.client, &tenant).await, operator.network.writes().len())
+    })
+    .await;
+}
+
+/// Somebody edits two objects and deletes two.
+async fn change_by_hand(home: &Home, namespace: Option<&str>) {
+    let namespace = namespace.expect("a namespace");
+    let by_hand = PatchParams::default();
+    let selector = json!({ "spec": { "selector": { "app.kubernetes.io/name": "other" } } });
+    let services: Api<Service> = Api::namespaced(home.client.clone(), namespace);
+    services.patch(names::SERVER, &by_hand, &Patch::Merge(&selector)).await.expect("an edit");
+    let open = json!({ "spec": { "policyTypes": ["Ingress"] } });
+    let policies: Api<NetworkPolicy> = Api::namespaced(home.client.clone(), namespace);
+    policies.patch("default-deny", &by_hand, &Patch::Merge(&open)).await.expect("an edit");
+    policies.delete("operator", &DeleteParams::default()).await.expect("a deletion");
+    let configurations: Api<ConfigMap> = Api::namespaced(home.client.clone(), namespace);
+    configurations.delete(names::CONFIGURATION, &DeleteParams::default()).await.expect("a deletion");
 }
 
 fn runs_on(tenant: Option<&Tenant>, plan: &str) -> bool {

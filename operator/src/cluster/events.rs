@@ -34,10 +34,16 @@ pub fn passages<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Con
     after.iter().filter(|condition| TOLD.contains(&&*condition.kind)).filter(is_news).collect()
 }
 
+/// Whether something that does not hold yet is on its way: then nobody has to do anything.
+fn is_under_way(conditions: &[Condition]) -> bool {
+    conditions.iter().any(|condition| condition.kind == "Progressing" && condition.status == Truth::True)
+}
+
 /// The event that tells a passage. Its name follows from it, so that it is told once however often it is tried.
 #[must_use]
-pub fn event<K: Resource<DynamicType = ()>>(of: &K, condition: &Condition) -> Event {
-    let is_trouble = (condition.status == Truth::True) == NEGATIVE.contains(&&*condition.kind);
+pub fn event<K: Resource<DynamicType = ()>>(of: &K, condition: &Condition, all: &[Condition]) -> Event {
+    let is_negative = NEGATIVE.contains(&&*condition.kind);
+    let is_trouble = (condition.status == Truth::True) == is_negative && (is_negative || !is_under_way(all));
     let passage = digest(&(of.uid(), condition));
     Event {
         metadata: ObjectMeta {
@@ -65,8 +71,9 @@ pub async fn tell<K: Resource<DynamicType = ()>>(
     cluster: &Cluster,
     of: &K,
     condition: &Condition,
+    all: &[Condition],
 ) -> Result<(), RequestError> {
-    let event = event(of, condition);
+    let event = event(of, condition, all);
     let place = Place::new(ApiResource::erase::<Event>(&()), event.metadata.namespace.as_deref(), &event.name_any());
     cluster.create(&place, &json!(event), MANAGER).await.map(|_| ())
 }
@@ -90,5 +97,19 @@ mod tests {
         let worse =
             settle(&calm, &[Finding::no("Ready", "Broken", ""), Finding::yes("Degraded", "ApplyFailed", "")], None, at);
         assert_eq!(told(&calm, &worse), ["ApplyFailed"]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_no_trouble() {
+        let tenant = crate::tenant::fixture::tenant(&serde_json::json!({}));
+        let kind = |findings: &[Finding]| {
+            let all = settle(&[], findings, None, Timestamp::UNIX_EPOCH);
+            event(&tenant, &all[0], &all).type_
+        };
+        let starting = Finding::no("Ready", "Starting", "");
+        assert_eq!(kind(&[starting.clone(), Finding::yes("Progressing", "Starting", "")]).as_deref(), Some("Normal"));
+        assert_eq!(kind(&[starting, Finding::no("Progressing", "Stopped", "")]).as_deref(), Some("Warning"));
+        let degraded = Finding::yes("Degraded", "ApplyFailed", "");
+        assert_eq!(kind(&[degraded, Finding::yes("Progressing", "Starting", "")]).as_deref(), Some("Warning"));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use kube::api::{Api, DynamicObject};
-use kube::core::PartialObjectMeta;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource, ResourceExt as _};
@@ -94,7 +94,7 @@ impl Watches {
     pub fn tenants(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
         let unready = self.begin();
         async move {
-            let api: Api<Tenant> = Api::namespaced(self.client.clone(), &namespace);
+            let api: Api<DeserializeGuard<Tenant>> = Api::namespaced(self.client.clone(), &namespace);
             let watches = &self;
             watches
                 .follow(unready, api, watcher::Config::default(), |change| match change {
@@ -118,7 +118,7 @@ impl Watches {
     pub fn plans(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
         let unready = self.begin();
         async move {
-            let api: Api<Plan> = Api::namespaced(self.client.clone(), &namespace);
+            let api: Api<DeserializeGuard<Plan>> = Api::namespaced(self.client.clone(), &namespace);
             let watches = &self;
             let concerns = |name: String, tenants: Vec<TenantUid>| {
                 watches.tell(Heard::Plan(name));
@@ -140,7 +140,7 @@ impl Watches {
     pub fn rollouts(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
         let unready = self.begin();
         async move {
-            let api: Api<FleetRollout> = Api::namespaced(self.client.clone(), &namespace);
+            let api: Api<DeserializeGuard<FleetRollout>> = Api::namespaced(self.client.clone(), &namespace);
             let watches = &self;
             // One that comes or goes may take tenants from another, or leave them to it.
             let concerns_all = || {
@@ -165,7 +165,7 @@ impl Watches {
     pub fn platform(self, namespace: String) -> impl Future<Output = ()> + Send + 'static {
         let unready = self.begin();
         async move {
-            let api: Api<PlatformConfig> = Api::namespaced(self.client.clone(), &namespace);
+            let api: Api<DeserializeGuard<PlatformConfig>> = Api::namespaced(self.client.clone(), &namespace);
             let watches = &self;
             watches
                 .follow(unready, api, watcher::Config::default(), |change| {
@@ -185,7 +185,7 @@ impl Watches {
     pub fn children(self, kind: Kind) -> impl Future<Output = ()> + Send + 'static {
         let unready = self.begin();
         async move {
-            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind.resource());
+            let api: Api<DeserializeGuard<DynamicObject>> = Api::all_with(self.client.clone(), &kind.resource());
             let watches = &self;
             let concerns = |uid: Option<TenantUid>| uid.into_iter().for_each(|uid| watches.tell(Heard::Tenant(uid)));
             watches
@@ -205,7 +205,7 @@ impl Watches {
         let unready = self.begin();
         async move {
             use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-            let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(self.client.clone());
+            let api: Api<DeserializeGuard<PartialObjectMeta<CustomResourceDefinition>>> = Api::all(self.client.clone());
             let watches = &self;
             let concerns = |name: String, exists: bool| {
                 let kind = Kind::ALL.into_iter().find(|kind| kind.definition().as_deref() == Some(&*name));
@@ -224,8 +224,13 @@ impl Watches {
         }
     }
 
-    async fn follow<K>(&self, unready: Unready, api: Api<K>, config: watcher::Config, mut on: impl FnMut(Change<K>))
-    where
+    async fn follow<K>(
+        &self,
+        unready: Unready,
+        api: Api<DeserializeGuard<K>>,
+        config: watcher::Config,
+        mut on: impl FnMut(Change<K>),
+    ) where
         K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     {
         let mut unready = Some(unready);
@@ -236,16 +241,38 @@ impl Watches {
                 Ok(Event::Init) => listed.clear(),
                 Ok(Event::InitApply(object)) => {
                     listed.extend(object.uid());
-                    on(Change::Put(Box::new(object)));
+                    if let Some(object) = readable(object) {
+                        on(Change::Put(object));
+                    }
                 }
                 Ok(Event::InitDone) => {
                     on(Change::All(std::mem::take(&mut listed)));
                     drop(unready.take());
                 }
-                Ok(Event::Apply(object)) => on(Change::Put(Box::new(object))),
-                Ok(Event::Delete(object)) => on(Change::Gone(Box::new(object))),
+                Ok(Event::Apply(object)) => {
+                    if let Some(object) = readable(object) {
+                        on(Change::Put(object));
+                    }
+                }
+                Ok(Event::Delete(object)) => {
+                    if let Some(object) = readable(object) {
+                        on(Change::Gone(object));
+                    }
+                }
                 Err(error) => tracing::warn!(error = %error, "a watch broke off; it begins again"),
             }
+        }
+    }
+}
+
+/// An object that can be read. One that cannot, of another schema, is as it was last seen: the rest of its kind goes on.
+fn readable<K>(object: DeserializeGuard<K>) -> Option<Box<K>> {
+    match object.0 {
+        Ok(object) => Some(Box::new(object)),
+        Err(invalid) => {
+            let name = invalid.metadata.name.unwrap_or_default();
+            tracing::warn!(object = name, error = %invalid.error, "an object cannot be read; it is left as it was last seen");
+            None
         }
     }
 }

@@ -22,6 +22,8 @@ use super::{NameRef, ParentRef, Quantity};
     derive = "PartialEq",
     selectable = ".spec.subscription.planRef.name",
     selectable = ".spec.version.channel",
+    selectable = ".status.shard",
+    selectable = ".status.powerState",
     printcolumn(name = "Plan", type_ = "string", json_path = ".spec.subscription.planRef.name"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version.current"),
     printcolumn(name = "Power", type_ = "string", json_path = ".status.powerState"),

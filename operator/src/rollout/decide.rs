@@ -61,7 +61,7 @@ impl Decision {
         let degraded = match counts.failed {
             0 => Finding::no("Degraded", "Fine", "no tenant has failed"),
             failed => {
-                Finding::yes("Degraded", "TenantsFailed", format!("{failed} tenants failed: see status.failures"))
+                Finding::yes("Degraded", "TenantsFailed", format!("tenants that failed: {failed}, see status.failures"))
             }
         };
         [

@@ -91,7 +91,7 @@ async fn write(
     }
     let name = rollout.name_any();
     for passage in events::passages(&before.conditions, &status.conditions) {
-        if let Err(error) = events::tell(&context.cluster, rollout, passage).await {
+        if let Err(error) = events::tell(&context.cluster, rollout, passage, &status.conditions).await {
             tracing::warn!(rollout.name = name, error = %error, "could not tell an event");
         }
     }

@@ -170,7 +170,7 @@ pub(super) async fn write(context: &Context, tenant: &Tenant, status: &TenantSta
     });
     // Told first: if the status were there first, an event that failed would never be told.
     for passage in events::passages(&before.conditions, &status.conditions) {
-        if let Err(error) = events::tell(&context.cluster, tenant, passage).await {
+        if let Err(error) = events::tell(&context.cluster, tenant, passage, &status.conditions).await {
             tracing::warn!(tenant.name = full_name(tenant), error = %error, "could not tell an event");
         }
     }

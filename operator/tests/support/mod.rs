@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower::util::BoxService;
 
 use cartera_operator::cluster::merge_patch;
-use cartera_operator::crd::{self, Plan, PlatformConfig, Tenant};
+use cartera_operator::crd::{self, FleetRollout, Plan, PlatformConfig, Tenant};
 
 /// An image by its digest; the digit tells it from others.
 pub fn image(digit: &str) -> String {
@@ -118,6 +118,7 @@ fn resource(object: &Value) -> ApiResource {
         "Tenant" => ApiResource::erase::<Tenant>(&()),
         "Plan" => ApiResource::erase::<Plan>(&()),
         "PlatformConfig" => ApiResource::erase::<PlatformConfig>(&()),
+        "FleetRollout" => ApiResource::erase::<FleetRollout>(&()),
         kind => panic!("{kind} is none of ours"),
     }
 }
@@ -132,6 +133,14 @@ pub fn plan(name: &str) -> Value {
                 "requests": { "cpu": "10m", "memory": "32Mi" }, "limits": { "memory": "64Mi" }, "storage": "50Gi",
             },
         },
+    })
+}
+
+/// A roll-out to an image, of one wave.
+pub fn rollout(name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "cartera.dev/v1alpha1", "kind": "FleetRollout", "metadata": { "name": name },
+        "spec": { "to": { "image": image }, "waves": [{ "name": "all", "soak": "2s" }] },
     })
 }
 

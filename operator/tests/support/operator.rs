@@ -10,7 +10,8 @@ use cartera_operator::cluster::entropy::SeededEntropy;
 use cartera_operator::cluster::fence::NoFence;
 use cartera_operator::cluster::index::Index;
 use cartera_operator::cluster::{Kind, labels};
-use cartera_operator::crd::{Plan, PlatformConfig, Tenant};
+use cartera_operator::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
+use cartera_operator::rollout;
 use cartera_operator::tenant::health::{AskHealth, HealthError};
 use cartera_operator::tenant::server::{ENTITLEMENTS_FILE, EntitlementsFile, Health, sha256};
 use cartera_operator::tenant::{Context, Memory, reconcile};
@@ -92,6 +93,10 @@ impl Operator {
             drop(index.put_tenant(tenant));
         }
         index.retain_tenants(&uids);
+        let rollouts: Api<FleetRollout> = Api::namespaced(self.plain.clone(), &self.home);
+        for rollout in rollouts.list(&ListParams::default()).await.expect("roll-outs") {
+            index.put_rollout(rollout);
+        }
         let uid = uid?;
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_watched() && !kind.is_foreign()) {
             let objects = children(&self.plain, kind, &uid).await;
@@ -108,12 +113,24 @@ impl Operator {
     /// One reconcile of what there is now. Failures are what the test is about: the next one goes on.
     pub async fn step(&self, name: &str) {
         if let Some(uid) = self.look(name).await {
+            for rollout in self.context.index.rollouts() {
+                let _ = rollout::reconcile(&self.context, &rollout.name_any()).await;
+            }
             let _ = reconcile(&self.context, &uid).await;
         }
     }
 
-    /// Reconciles until the tenant is what `is_reached` says; an operator that was killed is started anew.
-    pub async fn drive(mut self, home: &super::Home, name: &str, is_reached: impl Fn(Option<&Tenant>) -> bool) -> Self {
+    /// Reconciles until the tenant is what `is_reached` says.
+    pub async fn drive(self, home: &super::Home, name: &str, is_reached: impl Fn(Option<&Tenant>) -> bool) -> Self {
+        self.drive_until(home, name, async || {
+            let tenant = home.tenants().get_opt(name).await.expect("a tenant or none");
+            is_reached(tenant.as_ref())
+        })
+        .await
+    }
+
+    /// Reconciles until `is_reached`; an operator that was killed is started anew.
+    pub async fn drive_until(mut self, home: &super::Home, name: &str, is_reached: impl AsyncFn() -> bool) -> Self {
         for _ in 0..600 {
             self.step(name).await;
             if self.network.is_killed() {
@@ -121,8 +138,7 @@ impl Operator {
                 self = Self::start(home, None, self.clock.clone(), seed).await;
                 continue;
             }
-            let tenant = home.tenants().get_opt(name).await.expect("a tenant or none");
-            if is_reached(tenant.as_ref()) {
+            if is_reached().await {
                 return self;
             }
             self.clock.advance(Duration::from_secs(1));

@@ -52,6 +52,13 @@ impl Image {
         files.insert(Path::new("/").join(file_name), binary.to_owned());
         Ok(Self { name: name.to_owned(), entrypoint: format!("/{}", file_name.display()), files })
     }
+
+    /// The same with one more file, at `place`.
+    #[must_use]
+    pub fn with(mut self, place: &str, file: &Path) -> Self {
+        self.files.insert(PathBuf::from(place), file.to_owned());
+        self
+    }
 }
 
 /// What the loader would bring into a process of this binary; nothing when it is static.

@@ -8,6 +8,7 @@ mod cluster;
 mod control_plane;
 mod fake_nodes;
 mod foreign_crds;
+mod forward;
 mod hash;
 pub mod image;
 mod kubectl;
@@ -18,6 +19,7 @@ mod state;
 mod wait;
 
 pub use cluster::{Cluster, stop_named};
+pub use forward::Forwarded;
 pub use node::{NoNode, Node, VOLUME_CLASS};
 
 /// Tells whoever waits what is being done; it goes to standard error, where it disturbs no output.

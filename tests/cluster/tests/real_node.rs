@@ -2,15 +2,14 @@
 //! and people reach into them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
 
 use anyhow::{Context, Result};
 use cartera_cluster::image::{self, Image};
 use cartera_cluster::program::KUBECTL;
-use cartera_cluster::{Cluster, NoNode, Node, VOLUME_CLASS, skipped};
+use cartera_cluster::{Cluster, Forwarded, NoNode, Node, VOLUME_CLASS, skipped};
 
 /// Set in pods, which run this very file: its libraries are in the image, too.
 const IN_POD: &str = "CARTERA_TEST_IN_POD";
@@ -122,7 +121,7 @@ fn a_pod_of_our_image_runs_under_restricted_and_can_be_reached_into() -> Result<
     let calls = [&in_image, "--exact", "pod_calls_a_service_by_its_name", "--ignored"];
     let said = cluster.kubectl(["exec", "real-0", "--namespace=strict", "--"].into_iter().chain(calls))?;
     assert!(said.contains("1 passed"), "{said}");
-    assert_eq!(Forwarded::to_pod(&cluster)?.read()?, "kept on a volume");
+    assert_eq!(read(&Forwarded::to(&cluster, "strict", "pod/real-0", PORT)?)?, "kept on a volume");
 
     // A Service leads from the node to the API server, which listens on the machine's loopback alone.
     let mut through_service = node.command(KUBECTL.binary()?);
@@ -136,40 +135,8 @@ fn a_pod_of_our_image_runs_under_restricted_and_can_be_reached_into() -> Result<
     Ok(())
 }
 
-/// `kubectl port-forward`, for as long as the value is there.
-struct Forwarded {
-    kubectl: Child,
-    /// It says more when somebody connects, and ends where nobody would hear it.
-    said: BufReader<ChildStdout>,
-    port: u16,
-}
-
-impl Forwarded {
-    fn to_pod(cluster: &Cluster) -> Result<Self> {
-        let mut kubectl = cluster.command(KUBECTL)?;
-        kubectl.args(["port-forward", "real-0", "--namespace=strict", "--address=127.0.0.1", &format!(":{PORT}")]);
-        let mut kubectl = kubectl.stdout(Stdio::piped()).spawn()?;
-        let said = BufReader::new(kubectl.stdout.take().context("its output was piped")?);
-        let mut forwarded = Self { kubectl, said, port: 0 };
-        let mut line = String::new();
-        forwarded.said.read_line(&mut line)?;
-        // Forwarding from 127.0.0.1:40123 -> 8080
-        let port = line.split_whitespace().find_map(|word| word.strip_prefix("127.0.0.1:")?.parse().ok());
-        forwarded.port = port.with_context(|| format!("kubectl said {line:?}"))?;
-        Ok(forwarded)
-    }
-
-    fn read(&self) -> Result<String> {
-        let mut read = String::new();
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?.read_to_string(&mut read)?;
-        Ok(read)
-    }
-}
-
-impl Drop for Forwarded {
-    fn drop(&mut self) {
-        // Where it has ended by itself, there is nothing to do.
-        let _ = self.kubectl.kill();
-        let _ = self.kubectl.wait();
-    }
+fn read(forwarded: &Forwarded) -> Result<String> {
+    let mut read = String::new();
+    TcpStream::connect((Ipv4Addr::LOCALHOST, forwarded.port))?.read_to_string(&mut read)?;
+    Ok(read)
 }

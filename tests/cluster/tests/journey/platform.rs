@@ -1,0 +1,270 @@
+//! The platform: the operator from its chart, and what it is told.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use cartera_cluster::image::{self, Image};
+use cartera_cluster::{Cluster, Forwarded, Node};
+
+use crate::PATIENCE;
+use crate::people::Administrator;
+
+/// Selects the namespace of the tenants.
+pub const TENANTS: &str = "--namespace=cartera-tenants";
+const OPERATOR: &str = "cartera-system";
+
+/// A cluster with the operator in it.
+pub struct Platform<'a> {
+    pub node: &'a Node,
+    cluster: &'a Cluster,
+    /// Where images are made that nobody releases.
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Platform<'a> {
+    /// Installs the chart, with the images that `scripts/images` made, and says what is sold.
+    pub fn install(cluster: &'a Cluster, node: &'a Node) -> Result<Self> {
+        let operator = node.import_image(&layout("cartera-operator"))?;
+        let server = node.import_image(&layout("cartera"))?;
+        let (repository, digest) = operator.split_once('@').context("a name with a digest")?;
+        let chart = root().join("charts/cartera-operator");
+        let folder = tempfile::tempdir().context("a temporary folder")?;
+        let platform = Self { node, cluster, folder };
+        let _ = cluster.helm([
+            "install",
+            "cartera-operator",
+            &chart.display().to_string(),
+            "--namespace",
+            OPERATOR,
+            "--create-namespace",
+            "--wait",
+            PATIENCE,
+            "--set",
+            &format!("image.repository={repository},image.digest={digest}"),
+            "--set",
+            "resources.requests.cpu=10m",
+        ])?;
+        platform.apply(&format!(
+            "
+apiVersion: cartera.dev/v1alpha1
+kind: PlatformConfig
+metadata: {{name: default, namespace: cartera-tenants}}
+spec:
+  baseDomain: crm.example
+  gateway: {{mode: None}}
+  channels: {{stable: '{server}'}}
+---
+apiVersion: cartera.dev/v1alpha1
+kind: Plan
+metadata: {{name: team, namespace: cartera-tenants}}
+spec:
+  displayName: Team
+  entitlements: {{modules: [sales], maxUsers: 10, maxDevices: 20}}
+  resources: {{requests: {{cpu: 10m, memory: 64Mi}}, limits: {{memory: 512Mi}}, storage: 10Gi}}
+"
+        ))?;
+        Ok(platform)
+    }
+
+    /// Applies one tenant and waits until people can work.
+    pub fn sell(&self, tenant: &str) -> Result<()> {
+        self.apply(&format!(
+            "
+apiVersion: cartera.dev/v1alpha1
+kind: Tenant
+metadata: {{name: {tenant}, namespace: cartera-tenants}}
+spec:
+  displayName: {tenant}
+  customer: {{email: ana@{tenant}.example}}
+  subscription: {{planRef: {{name: team}}}}
+  database: {{storage: {{size: 1Gi}}}}
+"
+        ))?;
+        self.wait_ready(tenant)
+    }
+
+    /// Another image for the channel `stable`.
+    pub fn channel(&self, image: &str) -> Result<()> {
+        let patch = format!("{{\"spec\":{{\"channels\":{{\"stable\":\"{image}\"}}}}}}");
+        let _ = self.kubectl(["patch", "platformconfig", "default", TENANTS, "--type=merge", "--patch", &patch])?;
+        Ok(())
+    }
+
+    /// Begins a roll-out.
+    pub fn roll_out(&self, name: &str, to: &str, waves: &str) -> Result<()> {
+        self.apply(&format!(
+            "
+apiVersion: cartera.dev/v1alpha1
+kind: FleetRollout
+metadata: {{name: {name}, namespace: cartera-tenants}}
+spec:
+  to: {{{to}}}
+  waves: {waves}
+  gates: {{readyWithin: 45s}}
+"
+        ))
+    }
+
+    pub fn wait_ready(&self, tenant: &str) -> Result<()> {
+        self.wait(&format!("tenant/{tenant}"), "Ready")
+    }
+
+    /// Waits for a condition; where it does not come, the error has what the object says of itself.
+    pub fn wait(&self, object: &str, condition: &str) -> Result<()> {
+        let waited = self.kubectl(["wait", &format!("--for=condition={condition}"), object, TENANTS, PATIENCE]);
+        waited.map(|_| ()).map_err(|error| {
+            let said = self.kubectl(["get", object, TENANTS, "--output=yaml"]).unwrap_or_default();
+            error.context(said)
+        })
+    }
+
+    pub fn get(&self, object: &str, path: &str) -> Result<String> {
+        self.kubectl(["get", object, TENANTS, &format!("--output=jsonpath={path}")])
+    }
+
+    pub fn namespace(&self, tenant: &str) -> Result<String> {
+        self.get(&format!("tenant/{tenant}"), "{.status.namespace}")
+    }
+
+    /// Which pod a tenant's server runs in: another one has another id.
+    pub fn server_of(&self, tenant: &str) -> Result<String> {
+        let namespace = self.namespace(tenant)?;
+        self.kubectl(["get", "pod", "cartera-0", "--namespace", &namespace, "--output=jsonpath={.metadata.uid}"])
+    }
+
+    /// Another release of the operator: the same, and one file more.
+    pub fn upgrade_operator(&self) -> Result<()> {
+        let notes = self.folder.path().join("release-notes");
+        fs::write(&notes, "The next operator.\n")?;
+        let next = Image::of("cartera.dev/cartera-operator:next", &binary("cartera-operator")?)?;
+        let next = self.import(&next.with("/release-notes", &notes))?;
+        let (_, digest) = next.split_once('@').context("a name with a digest")?;
+        let chart = root().join("charts/cartera-operator").display().to_string();
+        let namespace = format!("--namespace={OPERATOR}");
+        let image = format!("--set=image.digest={digest}");
+        let _ = self.cluster.helm([
+            "upgrade",
+            "cartera-operator",
+            &chart,
+            &namespace,
+            "--reuse-values",
+            &image,
+            "--wait",
+            PATIENCE,
+        ])?;
+        Ok(())
+    }
+
+    /// The image that a tenant's server runs, as its pod says it.
+    pub fn image_of(&self, tenant: &str) -> Result<String> {
+        let namespace = self.namespace(tenant)?;
+        self.kubectl([
+            "get",
+            "pod",
+            "cartera-0",
+            "--namespace",
+            &namespace,
+            "--output=jsonpath={.spec.containers[0].image}",
+        ])
+    }
+
+    /// The next release: the same server, and one file more.
+    pub fn next_image(&self) -> Result<String> {
+        let notes = self.folder.path().join("release-notes");
+        fs::write(&notes, "The next release.\n")?;
+        self.import(&Image::of("cartera.dev/cartera:next", &binary("cartera")?)?.with("/release-notes", &notes))
+    }
+
+    /// A release that does not start: it is another program, which knows no `serve`.
+    pub fn broken_image(&self) -> Result<String> {
+        self.import(&Image::of("cartera.dev/cartera:broken", &binary("cluster")?)?)
+    }
+
+    fn import(&self, image: &Image) -> Result<String> {
+        let layout = self.folder.path().join("image.tar");
+        image::write(image, &layout)?;
+        self.node.import_image(&layout)
+    }
+
+    /// Ends the server as a crash of its machine would, and does not wait for it.
+    pub fn kill_server(&self, tenant: &str) -> Result<()> {
+        let namespace = self.namespace(tenant)?;
+        let _ =
+            self.kubectl(["delete", "pod", "cartera-0", "--namespace", &namespace, "--grace-period=0", "--force"])?;
+        Ok(())
+    }
+
+    /// The first administrator, with a password of her own.
+    pub fn administrator(&self, tenant: &str) -> Result<Administrator> {
+        let namespace = self.namespace(tenant)?;
+        let secret = |key: &str| {
+            let path = format!("--output=go-template={{{{.data.{key} | base64decode}}}}");
+            self.kubectl(["get", "secret", "cartera-first-administrator", "--namespace", &namespace, &path])
+        };
+        let address = self.kubectl([
+            "get",
+            "service",
+            "cartera",
+            "--namespace",
+            &namespace,
+            "--output=jsonpath={.spec.clusterIP}",
+        ])?;
+        Administrator::claim(self, tenant, &secret("email")?, &secret("password")?, &format!("http://{address}"))
+    }
+
+    /// The server's port, on this machine.
+    pub fn forward(&self, tenant: &str) -> Result<Forwarded> {
+        Forwarded::to(self.cluster, &self.namespace(tenant)?, "service/cartera", 80)
+    }
+
+    /// What a tenant answers to somebody with this token.
+    pub fn status_of(&self, tenant: &str, token: &str) -> Result<u16> {
+        let forwarded = self.forward(tenant)?;
+        let url = format!("http://127.0.0.1:{}/api/v1/me", forwarded.port);
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        Ok(agent.get(&url).header("authorization", &format!("Bearer {token}")).call()?.status().as_u16())
+    }
+
+    /// Lets a tenant go and waits until it has gone.
+    pub fn end(&self, tenant: &str) -> Result<()> {
+        let patch = "{\"spec\":{\"deletion\":{\"protected\":false}}}";
+        let _ = self.kubectl(["patch", "tenant", tenant, TENANTS, "--type=merge", "--patch", patch])?;
+        let _ = self.kubectl(["delete", "tenant", tenant, TENANTS, PATIENCE])?;
+        Ok(())
+    }
+
+    pub fn uninstall(&self) -> Result<String> {
+        self.cluster.helm(["uninstall", "cartera-operator", "--namespace", OPERATOR, "--wait", PATIENCE])
+    }
+
+    pub fn kubectl<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String> {
+        self.cluster.kubectl(arguments)
+    }
+
+    fn apply(&self, manifests: &str) -> Result<()> {
+        self.cluster.apply(manifests).map(|_| ())
+    }
+}
+
+/// Leaves what commands printed where whoever writes the documents finds it.
+pub fn keep_for_docs(said: &[&str]) -> Result<()> {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journey.txt");
+    fs::write(&file, said.join("\n")).with_context(|| format!("could not write {}", file.display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn layout(name: &str) -> PathBuf {
+    root().join("target/images").join(name).with_extension("tar")
+}
+
+/// A program of the same build as this test.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe().context("the test has a path")?;
+    let binary = this.ancestors().nth(2).context("it lies in a target folder")?.join(name);
+    ensure!(binary.is_file(), "{} is not there: cargo build --workspace --bins", binary.display());
+    Ok(binary)
+}
