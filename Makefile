@@ -1,6 +1,6 @@
 # `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench fuzz s3 wasm cluster cluster-node cluster-down cluster-test images
+.PHONY: help setup demo test soak check bench fuzz s3 wasm cluster cluster-node cluster-down cluster-test bench-operator images
 
 # rustup's folder, for a shell that was opened before rustup was installed.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -50,6 +50,9 @@ cluster-down: setup ## stop it: nothing of it stays
 
 cluster-test: setup ## run the tests that need a Kubernetes, ignored elsewhere: starts one, tests the operator on it, stops it
 	@scripts/cluster-test
+
+bench-operator: setup ## measure the operator with a thousand tenants, release build, beside plain applies; on a quiet machine
+	@scripts/bench-operator
 
 images: setup ## build container images of the binaries, without an engine: target/images/NAME.tar
 	@scripts/images
