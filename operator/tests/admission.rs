@@ -77,13 +77,6 @@ async fn every_rule_refuses_with_a_sentence_and_lets_the_rest_through() {
         (platform("default", json!({})), None),
         (platform("second", json!({})), Some("its name is default")),
         (platform("default", json!({ "gateway": { "mode": "Gateway" } })), Some("needs gateway.parentRef")),
-        (
-            platform(
-                "default",
-                json!({ "tls": { "issuerRef": { "name": "a" }, "wildcardSecretRef": { "name": "b" } } }),
-            ),
-            Some("set wildcardSecretRef or issuerRef, not both"),
-        ),
         (platform("default", json!({ "maintenanceWindows": [{ "opens": "22:00", "lasts": "4h" }] })), None),
         (
             platform("default", json!({ "maintenanceWindows": [{ "opens": "24:00", "lasts": "4h" }] })),

@@ -100,17 +100,9 @@ pub enum Day {
 }
 
 /// How addresses get their certificates.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!(has(self.wildcardSecretRef) && has(self.issuerRef))")
-        .message("set wildcardSecretRef or issuerRef, not both")
-        .reason(Reason::FieldValueInvalid)
-)]
 pub struct PlatformTls {
-    /// A Secret with a certificate for all addresses below `baseDomain`, at the Gateway or the Ingress controller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wildcard_secret_ref: Option<NameRef>,
     /// A ClusterIssuer of cert-manager that makes a certificate for each tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_ref: Option<NameRef>,

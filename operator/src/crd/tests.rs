@@ -150,11 +150,6 @@ fn rules_of_a_platform() {
         (None, json!({ "spec": { "gateway": { "mode": "Gateway", "parentRef": parent } } }), None),
         (None, json!({ "spec": { "gateway": { "mode": "Gateway" } } }), Some("needs gateway.parentRef")),
         (None, json!({ "spec": { "tls": { "issuerRef": { "name": "acme" } } } }), None),
-        (
-            None,
-            json!({ "spec": { "tls": { "issuerRef": { "name": "acme" }, "wildcardSecretRef": { "name": "star" } } } }),
-            Some("not both"),
-        ),
     ];
     check(&cases, platform, PlatformConfig::validate_cel, PlatformConfig::validate_cel_update);
 }

@@ -15,7 +15,7 @@ use crate::cluster::{Kind, names};
 use crate::crd::Limits;
 use crate::crd::{
     Channel, CustomDomain, DomainTls, Engine, GatewayMode, Isolation, Override, ParentRef, Plan, PlatformConfig, Power,
-    Quantity, Resources, Storage, Tenant,
+    Quantity, Resources, Storage, Tenant, VersionStatus,
 };
 
 /// A tenant that can be built.
@@ -59,6 +59,8 @@ pub struct Validated {
     pub route: Route,
     /// Certificates that cert-manager makes.
     pub certificates: Vec<Certificate>,
+    /// Host names of the customer's that should get a certificate, and that nothing issues one for.
+    pub uncertified: Vec<String>,
     /// Certificates that are there, and for which hosts.
     pub given_certificates: Vec<(String, Vec<String>)>,
     /// The kinds that Prometheus' operator knows exist and are wanted.
@@ -137,6 +139,7 @@ pub fn validate(found: &Dereferenced) -> Result<Validated, Refusal> {
     let (image, newer_image) = image(found, platform)?;
     let hosts = hosts(found, platform)?;
     let (certificates, given_certificates) = certificates(found, platform, &hosts)?;
+    let uncertified = uncertified(tenant, &certificates);
     super::build::check_overrides(&spec.overrides)?;
     Ok(Validated {
         name: tenant.name_any(),
@@ -158,6 +161,7 @@ pub fn validate(found: &Dereferenced) -> Result<Validated, Refusal> {
         hosts,
         route: route(found, platform)?,
         certificates,
+        uncertified,
         given_certificates,
         is_measured: is_measured(found, platform)?,
         overrides: spec.overrides.clone(),
@@ -206,7 +210,13 @@ fn image(found: &Dereferenced, platform: &PlatformConfig) -> Result<(String, Opt
         _ => None,
     });
     let told = found.tenant.status.as_ref().and_then(|status| status.version.as_ref());
-    let told = told.and_then(|version| version.target.clone().or_else(|| version.image.clone()));
+    // A tenant that was pinned since a roll-out gave it an image went another way: that one is of the past.
+    let of_rollout = |version: &VersionStatus| {
+        let target = version.target.clone()?;
+        let is_its_way = [version.target.as_ref(), version.previous.as_ref()].contains(&version.image.as_ref());
+        is_its_way.then_some(target)
+    };
+    let told = told.and_then(|version| of_rollout(version).or_else(|| version.image.clone()));
     let image = told.or(given).unwrap_or_else(|| of_channel.clone());
     let newer = (image != *of_channel).then(|| of_channel.clone());
     Ok((image, newer))
@@ -336,6 +346,12 @@ fn certificates(found: &Dereferenced, platform: &PlatformConfig, hosts: &[String
         }
     }
     Ok((made, given))
+}
+
+fn uncertified(tenant: &Tenant, certificates: &[Certificate]) -> Vec<String> {
+    let is_issued = |host: &String| certificates.iter().any(|certificate| certificate.hosts.contains(host));
+    let managed = tenant.spec.routing.custom_domains.iter().filter(|domain| domain.tls == DomainTls::Managed);
+    managed.map(|domain| domain.host.clone()).filter(|host| !is_issued(host)).collect()
 }
 
 fn is_measured(found: &Dereferenced, platform: &PlatformConfig) -> Result<bool, Refusal> {

@@ -328,10 +328,16 @@ impl Puller<'_> {
         let what = match (state, record) {
             (LEFT, Some(record)) if !self.scopes_of(&record, &cursor.scopes).is_empty() => {
                 // It stands in another held scope, whose entry tells where it is now; that the device had it stays true.
-                if let Some(event) = events.get_mut(&id) {
-                    event.had |= had;
+                // Before there is a consistent point to go back to, it is told at once: that scope may be gone when it is
+                // the turn of its entry.
+                if cursor.from == 0 {
+                    What::Stands(Box::new(record))
+                } else {
+                    if let Some(event) = events.get_mut(&id) {
+                        event.had |= had;
+                    }
+                    return Ok(());
                 }
-                return Ok(());
             }
             (DELETED, _) => What::Deleted,
             // Also when it was made since the cursor: a page before may have brought it, from where the news began again

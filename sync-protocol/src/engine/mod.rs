@@ -358,7 +358,11 @@ impl Engine {
                 self.is_wanted = true;
                 self.backoff.fail(now_ms, None);
             }
-            (Cause::Model, _) => self.fetching_model = None,
+            (Cause::Model, _) => {
+                self.fetching_model = None;
+                self.is_wanted = true;
+                self.backoff.fail(now_ms, None);
+            }
             (Cause::Dismiss | Cause::Compared, _) => {}
         }
     }

@@ -142,6 +142,38 @@ fn a_model_that_cannot_be_had_is_asked_for_again_after_a_pause() {
 }
 
 #[test]
+fn a_model_that_cannot_be_stored_is_fetched_again_after_a_pause() {
+    let mut host = Host::with(MemoryStore::default(), Settings::default());
+    host.give(Input::Start);
+    host.answer(under("m1", Vec::new(), &json!([]), "c1"));
+    let stored = Input::ModelStored { hash: "m1".to_owned(), names: Names::default() };
+    let effects = host.engine.handle(host.now_ms, stored);
+    let Some(Effect::Commit { commit, .. }) = effects.first() else { panic!("it is committed") };
+    host.give(Input::CommitFailed { commit: *commit, failure: CommitFailure::Storage });
+    assert!(host.take_request().is_none(), "not at once");
+    host.now_ms = host.wake_at().expect("it tries again");
+    host.give(Input::Tick);
+    assert!(host.take_request().is_some());
+}
+
+#[test]
+fn after_a_restore_to_before_another_model_everything_comes_anew() {
+    let mut host = with_a_model();
+    host.give(Input::SyncRequested);
+    host.answer(under("m0", Vec::new(), &json!([]), "c1"));
+    host.give(Input::ModelStored { hash: "m0".to_owned(), names: Names::default() });
+    let mut order = under("m0", Vec::new(), &json!([]), "c1");
+    if let Answer::Response(response) = &mut order {
+        response.mend = Some(MendReason::Epoch);
+        response.more = true;
+    }
+    host.answer(order);
+    let request = host.take_request().expect("it begins again").1;
+    assert_eq!((request.cursor, host.store.saved().position.resets), (None, 1));
+    assert_eq!(host.store.bases().count(), 1, "what it has is there until then");
+}
+
+#[test]
 fn a_device_that_is_too_old_takes_its_outcomes_and_nothing_else_and_starts_over_when_it_is_newer() {
     let mut host = with_a_model();
     host.edit(vec![update(1, "Eva")]);

@@ -37,7 +37,7 @@ pub fn entitlements(tenant: &Validated) -> String {
 }
 
 /// Attachments and chunks share the volume with the database: half of it and a tenth of it at the most.
-pub(super) fn as_toml(tenant: &Validated) -> String {
+fn as_toml(tenant: &Validated) -> String {
     let blob_bytes = tenant.storage_bytes / 2;
     let cache_bytes = (tenant.storage_bytes / 10).clamp(LEAST_CACHE_BYTES, MOST_CACHE_BYTES);
     let mut toml = format!("listen = \"[::]:{PORT}\"\n\n");

@@ -5,17 +5,16 @@ use serde_json::{Value, json};
 use super::{Child, OperatorIdentity, child, selector};
 use crate::cluster::Kind;
 use crate::tenant::server::{INTERNAL_PORT, PORT};
-use crate::tenant::validate::{Route, Validated};
+use crate::tenant::validate::Validated;
 
 pub(super) fn policies(tenant: &Validated, operator: Option<&OperatorIdentity>) -> Vec<Child> {
     let mut policies = vec![
         policy(tenant, "default-deny", &json!({ "podSelector": {}, "policyTypes": ["Ingress", "Egress"] })),
         policy(tenant, "name-service", &name_service()),
         policy(tenant, "operator", &from_operator(operator)),
+        // Also where no route is made: somebody's own proxy may run there.
+        policy(tenant, "gateway", &from_gateway(tenant)),
     ];
-    if tenant.route != Route::None {
-        policies.push(policy(tenant, "gateway", &from_gateway(tenant)));
-    }
     if !tenant.isolation.egress.is_empty() {
         policies.push(policy(tenant, "egress", &to_outside(tenant)));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Child, child, configuration, own_labels, selector};
+use super::{Child, child, own_labels, selector};
 use crate::cluster::{Kind, digest, labels, merge_patch, names};
 use crate::tenant::server::{
     CONFIGURATION_FILE, CONFIGURATION_FOLDER, CONFIGURATION_VARIABLE, DATA, ENTITLEMENTS_FOLDER,
@@ -15,7 +15,8 @@ const GRACE_SECS: u32 = 40;
 /// How soon a pod leaves a node that has gone: five minutes, as is usual, are a long time without a CRM.
 const NODE_GONE_SECS: u32 = 30;
 
-/// A digest of everything that the tenant's owner can ask for and that a running server does not notice by itself.
+/// A digest of everything that somebody can ask for and that a running server does not notice by itself. What is asked for, and
+/// not what is made of it: an operator that renders it otherwise restarts nobody.
 #[must_use]
 pub fn restart_digest(tenant: &Validated) -> String {
     let isolation = &tenant.isolation;
@@ -25,7 +26,8 @@ pub fn restart_digest(tenant: &Validated) -> String {
         &isolation.runtime_class_name,
         &isolation.priority_class_name,
     );
-    digest(&json!([tenant.image, tenant.requests, tenant.limits, configuration::as_toml(tenant), place]))
+    let configured = (tenant.storage_bytes, &tenant.trusted_proxies);
+    digest(&json!([tenant.image, tenant.requests, tenant.limits, configured, place]))
 }
 
 /// Not part of the StatefulSet: it can grow, and it outlives it.

@@ -155,7 +155,7 @@ fn route(tenant: &Validated, found: &Found) -> Finding {
             return Finding::yes(
                 "RouteReady",
                 "NotWanted",
-                "gateway.mode is None: it is reached within the cluster only",
+                "gateway.mode is None: it is reached from the namespaces that gateway.ingressFrom names",
             );
         }
         Route::Gateway(_) => Kind::HTTPRoute,
@@ -193,6 +193,14 @@ fn certificate(tenant: &Validated, found: &Found) -> Finding {
         Some((name, message)) => {
             Finding::no("CertificateReady", "Waiting", format!("the Certificate {name} is not issued: {message}"))
         }
+        None if !tenant.uncertified.is_empty() => Finding::no(
+            "CertificateReady",
+            "NoIssuer",
+            format!(
+                "nothing issues a certificate for {}: set tls.issuerRef in the PlatformConfig where cert-manager is installed, or give the certificate in a Secret",
+                tenant.uncertified.join(", ")
+            ),
+        ),
         None if tenant.certificates.is_empty() => Finding::yes(
             "CertificateReady",
             "NotManaged",

@@ -1,0 +1,122 @@
+//! The charts by real helm on a real API server: rendered as agreed on, installed, upgraded, rolled back and uninstalled; and
+//! what each account may do is what was agreed on.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use cartera_cluster::Cluster;
+use cartera_cluster::program::HELM;
+
+const WAIT: [&str; 2] = ["--wait", "--timeout=180s"];
+
+fn chart(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts").join(name).display().to_string()
+}
+
+/// Pods of this chart may run on simulated nodes.
+const ON_FAKE_NODES: [&str; 2] = ["--set", "tolerations[0].key=kwok.x-k8s.io/node,tolerations[0].operator=Exists"];
+
+#[test]
+#[ignore = "needs a cluster: make cluster-test"]
+fn charts_are_rendered_as_agreed_on_and_alerts_fire_when_they_should() -> Result<()> {
+    let said = Command::new(chart("tests/run")).env("HELM", HELM.binary()?).output().context("could not run it")?;
+    ensure!(
+        said.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a cluster: make cluster-test"]
+fn the_operators_chart_is_installed_upgraded_rolled_back_and_uninstalled() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let namespace = ["--namespace", "op-system"];
+    let (crds, operator) = (chart("cartera-operator-crds"), chart("cartera-operator"));
+    let _ = cluster.helm(["install", "crds", &crds].into_iter().chain(namespace).chain(["--create-namespace"]))?;
+    let options = || namespace.into_iter().chain(ON_FAKE_NODES).chain(WAIT);
+    let _ = cluster.helm(["install", "op", &operator, "--set-string=image.tag=v1"].into_iter().chain(options()))?;
+    let replicas = || {
+        let of = ["get", "deployment", "--output=jsonpath={.items[0].status.readyReplicas}"];
+        cluster.kubectl(of.into_iter().chain(namespace))
+    };
+    ensure!(replicas()? == "2", "{}", replicas()?);
+    rights_are_as_agreed_on(&cluster)?;
+    let _ = cluster.helm(["upgrade", "op", &operator, "--set=replicas=3,image.tag=v2"].into_iter().chain(options()))?;
+    ensure!(replicas()? == "3", "{}", replicas()?);
+    let _ = cluster.helm(["rollback", "op", "1"].into_iter().chain(namespace).chain(WAIT))?;
+    ensure!(replicas()? == "2", "{}", replicas()?);
+    let _ = cluster.helm(["uninstall", "op"].into_iter().chain(namespace).chain(WAIT))?;
+    let _ = cluster.helm(["uninstall", "crds"].into_iter().chain(namespace).chain(WAIT))?;
+    let _ = cluster.kubectl(["get", "crd", "tenants.cartera.dev"]).context("tenants must outlive the chart")?;
+    let _ = cluster.kubectl(["get", "namespace", "cartera-tenants"]).context("so must their namespace")?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a cluster: make cluster-test"]
+fn a_tenants_chart_keeps_its_data() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let tenant = chart("cartera");
+    let volume = ["--set", "persistence.className=kwok-volume"];
+    let options =
+        || ["--namespace", "acme", "--create-namespace"].into_iter().chain(volume).chain(ON_FAKE_NODES).chain(WAIT);
+    let _ = cluster.helm(["install", "acme", &tenant].into_iter().chain(options()))?;
+    let claim = || {
+        let of = ["get", "pvc", "--namespace=acme", "--output=jsonpath={.items[*].metadata.uid}"];
+        cluster.kubectl(of)
+    };
+    let before = claim()?;
+    ensure!(!before.is_empty() && !before.contains(' '), "one claim: {before}");
+    let _ = cluster.helm(["upgrade", "acme", &tenant, "--set-string=image.tag=v2"].into_iter().chain(options()))?;
+    let _ = cluster.helm(["rollback", "acme", "1", "--namespace=acme"].into_iter().chain(WAIT))?;
+    let _ = cluster.helm(["uninstall", "acme", "--namespace=acme"].into_iter().chain(WAIT))?;
+    ensure!(claim()? == before, "the data stays");
+    let _ = cluster.helm(["install", "acme", &tenant].into_iter().chain(options()))?;
+    ensure!(claim()? == before, "and is found again");
+    Ok(())
+}
+
+/// What `kubectl auth can-i --list` says of each account, in the namespaces where it has rights. `UPDATE_RIGHTS=1` takes what it
+/// says now as agreed on.
+fn rights_are_as_agreed_on(cluster: &Cluster) -> Result<()> {
+    let accounts = cluster.kubectl([
+        "get",
+        "serviceaccounts",
+        "--namespace=op-system",
+        "--output=jsonpath={range .items[*]}{.metadata.name}{'\\n'}{end}",
+    ])?;
+    let mut told = String::new();
+    for account in accounts.lines().filter(|account| *account != "default") {
+        for namespace in ["cartera-tenants", "kube-system"] {
+            let who = format!("--as=system:serviceaccount:op-system:{account}");
+            let listed = cluster.kubectl(["auth", "can-i", "--list", &who, "--namespace", namespace])?;
+            let _ = writeln!(told, "# {account} in {namespace}\n{}", rights_of(&listed));
+        }
+    }
+    let file: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rights.txt");
+    if std::env::var_os("UPDATE_RIGHTS").is_some() {
+        fs::write(&file, &told).context("could not write what was agreed on")?;
+    }
+    let agreed = fs::read_to_string(&file).unwrap_or_default();
+    ensure!(told == agreed, "{} says otherwise; UPDATE_RIGHTS=1 takes this as agreed on:\n{told}", file.display());
+    Ok(())
+}
+
+/// One right in a line, sorted; without what every account may do.
+fn rights_of(listed: &str) -> String {
+    let mut lines: Vec<String> = listed
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|line| !line.starts_with('[') && !line.starts_with("selfsubject"))
+        .collect();
+    lines.sort_unstable();
+    lines.push(String::new());
+    lines.join("\n")
+}
