@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -85,9 +84,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ended = told => ended,
     };
     renewing.abort();
-    Leader::release(client, &arguments.namespace, &arguments.replica)
-        .await
-        .context("could not give the leader lease back; it expires by itself")?;
+    if let Err(error) = Leader::release(client, &arguments.namespace, &arguments.replica).await {
+        tracing::warn!(error = %error, "could not give the leader lease back; it expires by itself");
+    }
     ended
 }
 

@@ -41,7 +41,7 @@ pub async fn expect(client: Client) -> Result<(), DefinitionError> {
         let name = definition.name_any();
         let found = api.get_opt(&name).await.map_err(|error| DefinitionError::Request(name.clone(), error))?;
         let Some(found) = found else { return Err(DefinitionError::Missing(name)) };
-        let found = found.annotations().get(crd::SCHEMA_ANNOTATION).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let found = schema(&found);
         if found < crd::SCHEMA {
             return Err(DefinitionError::Older { name, found, needed: crd::SCHEMA });
         }
@@ -49,7 +49,11 @@ pub async fn expect(client: Client) -> Result<(), DefinitionError> {
     Ok(())
 }
 
-/// Brings the cluster's definitions to those of this operator.
+fn schema(definition: &CustomResourceDefinition) -> u32 {
+    definition.annotations().get(crd::SCHEMA_ANNOTATION).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Brings the cluster's definitions to those of this operator. Those of a later one stay: its fields would be dropped.
 ///
 /// # Errors
 /// When one was refused or nobody answered.
@@ -58,6 +62,10 @@ pub async fn apply(client: Client) -> anyhow::Result<Vec<String>> {
     let mut applied = Vec::new();
     for definition in crd::all() {
         let name = definition.name_any();
+        let there = api.get_opt(&name).await?;
+        if there.as_ref().is_some_and(|there| schema(there) > crd::SCHEMA) {
+            continue;
+        }
         api.patch(&name, &PatchParams::apply("cartera-crds").force(), &Patch::Apply(&definition)).await?;
         applied.push(name);
     }

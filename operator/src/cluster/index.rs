@@ -100,17 +100,19 @@ impl Index {
         inner.tenants.iter().filter(|(_, tenant)| names_it(tenant)).map(|(uid, _)| uid.clone()).collect()
     }
 
-    /// Notes a roll-out, unless a later state of it is known.
-    pub fn put_rollout(&self, rollout: FleetRollout) {
+    /// Notes a roll-out, unless a later state of it is known. Whether somebody has said something new of it: its status alone is
+    /// none.
+    pub fn put_rollout(&self, rollout: FleetRollout) -> bool {
         let mut inner = self.inner();
         let name = rollout.name_any();
-        let is_old = inner
-            .rollouts
-            .get(&name)
-            .is_some_and(|known| known.uid() == rollout.uid() && version(&**known) > version(&rollout));
+        let known = inner.rollouts.get(&name).filter(|known| known.uid() == rollout.uid());
+        let is_old = known.is_some_and(|known| version(&**known) > version(&rollout));
+        let said = |rollout: &FleetRollout| (rollout.metadata.generation, rollout.annotations().clone());
+        let is_news = !is_old && known.is_none_or(|known| said(known) != said(&rollout));
         if !is_old {
             inner.rollouts.insert(name, Arc::new(rollout));
         }
+        is_news
     }
 
     /// Forgets a roll-out that is gone.

@@ -150,12 +150,20 @@ impl Watches {
             };
             watches
                 .follow(unready, api, watcher::Config::default(), |change| {
-                    match change {
+                    let is_news = match change {
                         Change::Put(rollout) => watches.index.put_rollout(*rollout),
-                        Change::Gone(rollout) => watches.index.remove_rollout(&rollout.name_any()),
-                        Change::All(uids) => watches.index.retain_rollouts(&uids),
+                        Change::Gone(rollout) => {
+                            watches.index.remove_rollout(&rollout.name_any());
+                            true
+                        }
+                        Change::All(uids) => {
+                            watches.index.retain_rollouts(&uids);
+                            true
+                        }
+                    };
+                    if is_news {
+                        concerns_all();
                     }
-                    concerns_all();
                 })
                 .await;
         }

@@ -174,7 +174,7 @@ pub struct Wave {
     pub count: Option<i32>,
     /// How long its tenants are watched before the next wave begins, such as 30m.
     #[serde(default = "half_an_hour")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"))]
     pub soak: String,
     /// Whether somebody has to let it begin.
     #[serde(default)]
@@ -201,7 +201,7 @@ pub enum Approval {
 pub struct Gates {
     /// How soon it must be ready again.
     #[serde(default = "five_minutes")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]{1,4}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"))]
     pub ready_within: String,
     /// The most of a hundred requests that its server may have failed to answer since it started (5xx).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -68,7 +68,7 @@ pub struct MaintenanceWindow {
     #[schemars(length(min = 5, max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub opens: String,
     /// How long it stays open, such as 4h; a day at the most.
-    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+h)?([0-9]+m)?$"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^(24h|(1?[0-9]|2[0-3])h([1-5]?[0-9]m)?|[1-5]?[0-9]m)$"))]
     pub lasts: String,
     /// In which time zone, such as Europe/Madrid.
     #[serde(default = "utc")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::progress::{Progress, Standing, duration};
+use super::progress::{Progress, Standing, current_wave, duration, is_given};
 use super::window::Window;
 use crate::cluster::conditions::Finding;
 use crate::crd::{Approval, FleetRollout, OnFailure, RolloutCounts, RolloutState, Tenant, Wave};
@@ -81,7 +81,7 @@ pub(super) fn counts(standings: &[Standing]) -> RolloutCounts {
             Progress::Waiting => {}
             Progress::InFlight => counts.in_flight += 1,
             Progress::Updated => counts.updated += 1,
-            Progress::Failed(_) => counts.failed += 1,
+            Progress::Failed(_) | Progress::GivenBack { .. } => counts.failed += 1,
             Progress::Deferred => counts.deferred += 1,
         }
     }
@@ -95,23 +95,28 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let spec = &rollout.spec;
-    let wave = current(rollout);
+    let wave = current_wave(rollout);
     let counts = counts(standings);
     let budget = budget(rollout, counts.total);
     if counts.failed >= budget {
-        let message = format!(
-            "{} of {} tenants failed, and it stops at {budget}: see status.failures; it goes on when they have recovered or failureBudget is raised, and a newer FleetRollout takes over from this one",
-            counts.failed, counts.total
-        );
-        let give_back =
-            if spec.on_failure == OnFailure::RollbackWave { given(rollout, standings, wave) } else { Vec::new() };
-        let stopped = Decision::of(wave, RolloutState::Paused, "FailureBudget", message, Next::After(NOW_AND_THEN));
+        let gives_back = spec.on_failure == OnFailure::RollbackWave;
+        let ways = if gives_back {
+            "they get their former image back, and a newer FleetRollout takes over from this one"
+        } else {
+            "it goes on when they have been ready for a while or failureBudget is raised, and a newer FleetRollout takes over from this one"
+        };
+        let (failed, total) = (counts.failed, counts.total);
+        let message =
+            format!("{failed} of {total} tenants failed, and it stops at {budget}: see status.failures; {ways}");
+        let give_back = if gives_back && !spec.paused { given(rollout, standings, wave) } else { Vec::new() };
+        let next = if give_back.is_empty() { NOW_AND_THEN } else { SOON };
+        let stopped = Decision::of(wave, RolloutState::Paused, "FailureBudget", message, Next::After(next));
         return Decision { give_back, ..stopped };
     }
     if spec.paused {
         let message = "spec.paused is true: set it to false to go on";
-        let next = if counts.in_flight > 0 { Next::After(SOON) } else { Next::WhenChanged };
-        return Decision::of(wave, RolloutState::Paused, "ByRequest", message, next);
+        let next = if counts.in_flight > 0 { SOON } else { NOW_AND_THEN };
+        return Decision::of(wave, RolloutState::Paused, "ByRequest", message, Next::After(next));
     }
     if counts.total == 0 {
         let message =
@@ -128,23 +133,22 @@ fn budget(rollout: &FleetRollout, total: i64) -> i64 {
     i64::from(budget.count).max(share.unwrap_or_default())
 }
 
-fn current(rollout: &FleetRollout) -> usize {
-    let name = rollout.status.as_ref().and_then(|status| status.wave.as_ref());
-    rollout.spec.waves.iter().position(|wave| Some(&wave.name) == name).unwrap_or_default()
-}
-
-/// Tenants of the wave that have the image, and what they had before.
+/// Tenants that have the image, of the wave or failed, and what they had before: as many at a time as may be on their way.
 fn given(rollout: &FleetRollout, standings: &[Standing], wave: usize) -> Vec<(Arc<Tenant>, String)> {
-    let name = rollout.name_any();
-    let of_wave = standings.iter().filter(|standing| standing.wave == wave);
-    of_wave
+    let on_their_way = |standing: &&Standing| standing.progress == Progress::GivenBack { is_ready: false };
+    let most = usize::try_from(rollout.spec.max_in_flight).unwrap_or_default();
+    let free = most.saturating_sub(standings.iter().filter(on_their_way).count());
+    let is_meant = |standing: &&Standing| standing.wave == wave || matches!(standing.progress, Progress::Failed(_));
+    standings
+        .iter()
+        .filter(is_meant)
         .filter_map(|Standing { tenant, .. }| {
             let version = tenant.status.as_ref()?.version.as_ref()?;
-            let is_ours = version.rollout_ref.as_ref() == Some(&name);
             let aim = rollout.status.as_ref()?.image.as_ref();
             let former = version.previous.clone().filter(|former| Some(former) != aim)?;
-            (is_ours && version.target.as_ref() == aim).then(|| (tenant.clone(), former))
+            (is_given(tenant, rollout) && version.target.as_ref() == aim).then(|| (tenant.clone(), former))
         })
+        .take(free)
         .collect()
 }
 
@@ -154,7 +158,7 @@ fn go_on(rollout: &FleetRollout, standings: &[Standing], window: Result<Window, 
     let spec = &rollout.spec;
     let status = rollout.status.clone().unwrap_or_default();
     let mut soaking_since = status.soaking_since.map(|time| time.0);
-    for (number, wave) in spec.waves.iter().enumerate().skip(current(rollout)) {
+    for (number, wave) in spec.waves.iter().enumerate().skip(current_wave(rollout)) {
         let of_wave = || standings.iter().filter(move |standing| standing.wave <= number);
         if of_wave().any(|standing| matches!(standing.progress, Progress::Waiting | Progress::InFlight)) {
             return update(rollout, number, standings, window, now);
@@ -197,7 +201,7 @@ fn update(
     let in_flight = standings.iter().filter(|standing| standing.progress == Progress::InFlight).count();
     let waiting: Vec<&Standing> =
         standings.iter().filter(|standing| standing.wave <= number && standing.progress == Progress::Waiting).collect();
-    let next = if in_flight > 0 { Next::After(SOON) } else { Next::WhenChanged };
+    let next = Next::After(if in_flight > 0 { SOON } else { NOW_AND_THEN });
     if !waiting.is_empty() && !is_approved(rollout, wave) {
         let name = rollout.name_any();
         let message = format!(

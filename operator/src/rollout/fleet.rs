@@ -1,5 +1,6 @@
 //! Which tenants take part, and in which wave.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
@@ -16,20 +17,24 @@ pub(super) struct Member {
     pub wave: usize,
 }
 
-/// The tenants of a roll-out by name. One that a newer roll-out takes as well is that one's: two never give a tenant two
-/// images in turn.
-pub(super) fn members(
-    rollout: &FleetRollout,
-    tenants: Vec<Arc<Tenant>>,
-    rollouts: &[Arc<FleetRollout>],
-) -> Vec<Member> {
-    let newer: Vec<&Arc<FleetRollout>> = rollouts.iter().filter(|other| age(other) > age(rollout)).collect();
-    let mut tenants: Vec<Arc<Tenant>> = tenants
-        .into_iter()
-        .filter(|tenant| takes(rollout, tenant) && !newer.iter().any(|other| takes(other, tenant)))
+/// The tenants of a roll-out by name. One that a wave of a newer roll-out takes as well is that one's, from when that one has
+/// its image: two never give a tenant two images in turn.
+pub(super) fn members(rollout: &FleetRollout, tenants: &[Arc<Tenant>], rollouts: &[Arc<FleetRollout>]) -> Vec<Member> {
+    let has_begun = |other: &&Arc<FleetRollout>| other.status.as_ref().is_some_and(|status| status.image.is_some());
+    let newer = rollouts.iter().filter(|other| age(other) > age(rollout)).filter(has_begun);
+    let taken: HashSet<Option<String>> = newer
+        .flat_map(|other| divided(&other.spec.waves, of(other, tenants)))
+        .map(|member| member.tenant.uid())
         .collect();
-    tenants.sort_by_key(|tenant| tenant.name_any());
-    divided(&rollout.spec.waves, tenants)
+    let mut members = divided(&rollout.spec.waves, of(rollout, tenants));
+    members.retain(|member| !taken.contains(&member.tenant.uid()));
+    members
+}
+
+fn of(rollout: &FleetRollout, tenants: &[Arc<Tenant>]) -> Vec<Arc<Tenant>> {
+    let mut own: Vec<Arc<Tenant>> = tenants.iter().filter(|tenant| takes(rollout, tenant)).cloned().collect();
+    own.sort_by_key(|tenant| tenant.name_any());
+    own
 }
 
 fn age(rollout: &FleetRollout) -> (Option<jiff::Timestamp>, String) {

@@ -16,6 +16,7 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
+pub use self::target::forget;
 use crate::cluster::api::RequestError;
 use crate::crd::{FleetRollout, RolloutState};
 use crate::tenant::{Context, Next};
@@ -35,24 +36,30 @@ pub async fn reconcile(context: &Context, name: &str) -> Result<Next, RequestErr
         Ok(aim) => aim,
         Err(refusal) => return report::refused(context, &rollout, &refusal).await,
     };
-    let members = fleet::members(&rollout, context.index.tenants(), &context.index.rollouts());
+    let members = fleet::members(&rollout, &context.index.tenants(), &context.index.rollouts());
     let standings = progress::standings(members, &rollout, &aim, now);
     let standings = gate::pass(context, &rollout, standings).await;
-    let windows = platform.as_ref().map(|platform| &platform.spec.maintenance_windows[..]).unwrap_or_default();
-    let window = if rollout.spec.respect_windows { window::look(windows, now) } else { Ok(window::Window::Open) };
+    let window = match &platform {
+        _ if !rollout.spec.respect_windows => Ok(window::Window::Open),
+        Some(platform) => window::look(&platform.spec.maintenance_windows, now),
+        None => Err("there is no PlatformConfig, which says when tenants may be restarted: make one".to_owned()),
+    };
     let mut decision = decide::decide(&rollout, &standings, window, now);
     if !aim::is_written_down(&rollout) {
         // Before any tenant has the image: whatever the channel stands for later, it stays this one.
         decision = decision.without_deeds();
     }
-    for tenant in &decision.start {
-        target::set(context, &rollout, tenant, &aim.image).await?;
-    }
-    for (tenant, former) in &decision.give_back {
-        target::set(context, &rollout, tenant, former).await?;
+    let begun = decision.start.iter().map(|tenant| (tenant, &aim.image));
+    let given_back = decision.give_back.iter().map(|(tenant, former)| (tenant, former));
+    let mut refused = None;
+    for (tenant, image) in begun.chain(given_back) {
+        // One that cannot be told holds up no other, and not what is said of them.
+        if let Err(error) = target::set(context, &rollout, tenant, image).await {
+            refused.get_or_insert(error);
+        }
     }
     report::report(context, &rollout, &aim, &standings, &decision).await?;
-    Ok(decision.next)
+    refused.map_or(Ok(decision.next), Err)
 }
 
 /// Whether it has come to its end; it never begins again.

@@ -20,6 +20,11 @@ pub(super) enum Progress {
     Updated,
     /// It did not become what it must be; with the reason.
     Failed(String),
+    /// It was given its former image back: it has failed as well.
+    GivenBack {
+        /// Whether it is ready again.
+        is_ready: bool,
+    },
     /// It cannot be touched now.
     Deferred,
 }
@@ -37,21 +42,52 @@ pub(super) struct Standing {
 
 /// How far all of them are.
 pub(super) fn standings(members: Vec<Member>, rollout: &FleetRollout, aim: &Aim, now: Timestamp) -> Vec<Standing> {
-    let ready_within = duration(&rollout.spec.gates.ready_within);
-    let name = rollout.name_any();
-    let of = |tenant: &Tenant| progress(tenant, &name, aim, ready_within, now);
-    members.into_iter().map(|Member { tenant, wave }| Standing { progress: of(&tenant), tenant, wave }).collect()
+    let current = current_wave(rollout);
+    members
+        .into_iter()
+        .map(|Member { tenant, wave }| {
+            let progress = progress(&tenant, rollout, aim, wave >= current, now);
+            let progress =
+                remembered(&tenant, rollout, now).filter(|_| progress == Progress::Updated).unwrap_or(progress);
+            Standing { tenant, wave, progress }
+        })
+        .collect()
 }
 
-fn progress(tenant: &Tenant, rollout: &str, aim: &Aim, ready_within: SignedDuration, now: Timestamp) -> Progress {
+/// The number of the wave that is under way.
+pub(super) fn current_wave(rollout: &FleetRollout) -> usize {
+    let name = rollout.status.as_ref().and_then(|status| status.wave.as_ref());
+    rollout.spec.waves.iter().position(|wave| Some(&wave.name) == name).unwrap_or_default()
+}
+
+/// Whether this roll-out gave a tenant its image: another one may have had its name before.
+pub(super) fn is_given(tenant: &Tenant, rollout: &FleetRollout) -> bool {
+    let version = tenant.status.as_ref().and_then(|status| status.version.as_ref());
+    let since = version.and_then(|version| version.target_since.as_ref()).map(|time| time.0);
+    let made = rollout.creation_timestamp().map(|time| time.0);
+    version.is_some_and(|version| version.rollout_ref.as_deref() == Some(&rollout.name_any())) && since >= made
+}
+
+/// One that failed and is ready again is watched as long as its wave is, before it counts as updated: a server that comes and
+/// goes lets no roll-out go on.
+fn remembered(tenant: &Tenant, rollout: &FleetRollout, now: Timestamp) -> Option<Progress> {
+    let status = rollout.status.as_ref()?;
+    let failure = status.failures.iter().find(|failure| failure.tenant == tenant.name_any())?;
+    let soak = duration(&rollout.spec.waves.get(current_wave(rollout))?.soak);
+    let ready_since = condition(&tenant.status.as_ref()?.conditions, "Ready")?.last_transition_time.0;
+    (now.duration_since(ready_since) < soak).then(|| Progress::Failed(failure.reason.clone()))
+}
+
+/// `is_watched`: its wave has not been watched to its end.
+fn progress(tenant: &Tenant, rollout: &FleetRollout, aim: &Aim, is_watched: bool, now: Timestamp) -> Progress {
     let status = tenant.status.clone().unwrap_or_default();
     let version = status.version.unwrap_or_default();
-    let is_given = version.rollout_ref.as_deref() == Some(rollout);
-    if is_given && version.target.as_ref() != Some(&aim.image) {
-        return Progress::Failed("it has its former image again".to_owned());
-    }
     let ready = condition(&status.conditions, "Ready");
     let is_ready = ready.is_some_and(|ready| ready.status == Truth::True);
+    let is_given = is_given(tenant, rollout);
+    if is_given && version.target.as_ref() != Some(&aim.image) {
+        return Progress::GivenBack { is_ready: is_ready && version.image == version.target };
+    }
     if is_ready && version.image.as_ref() == Some(&aim.image) {
         let schema = version.schema_version.unwrap_or_default();
         return match aim.schema_version {
@@ -67,10 +103,12 @@ fn progress(tenant: &Tenant, rollout: &str, aim: &Aim, ready_within: SignedDurat
         return Progress::Deferred;
     }
     if !is_given {
-        return Progress::Waiting;
+        // It was made with the image, and needs neither approval nor a window.
+        return if version.image.as_ref() == Some(&aim.image) { Progress::InFlight } else { Progress::Waiting };
     }
-    // A server that ends hours later and comes again has its time as well.
-    let unready_since = ready.map(|ready| ready.last_transition_time.0);
+    let ready_within = duration(&rollout.spec.gates.ready_within);
+    // A server that ends hours later and comes again has its time as well; one that is watched has none to spare.
+    let unready_since = ready.map(|ready| ready.last_transition_time.0).filter(|_| !is_watched);
     let since = version.target_since.map(|time| time.0).max(unready_since).unwrap_or(now);
     if now.duration_since(since) <= ready_within {
         return Progress::InFlight;

@@ -58,7 +58,10 @@ pub(super) async fn refused(
     refusal: &Refusal,
 ) -> Result<Next, RequestError> {
     let before = rollout.status.clone().unwrap_or_default();
-    let findings = ["Progressing", "Succeeded"].map(|kind| Finding::no(kind, refusal.reason, &*refusal.message));
+    let [progressing, succeeded] =
+        ["Progressing", "Succeeded"].map(|kind| Finding::no(kind, refusal.reason, &*refusal.message));
+    let paused = Finding::no("Paused", "No", "nobody paused it");
+    let findings = [progressing, paused, succeeded, Finding::no("Degraded", "Fine", "no tenant has failed")];
     let status = FleetRolloutStatus {
         observed_generation: rollout.metadata.generation,
         state: Some(RolloutState::Waiting),
@@ -69,15 +72,19 @@ pub(super) async fn refused(
     Ok(Next::WhenChanged)
 }
 
-fn failures(standings: &[Standing]) -> Vec<RolloutFailure> {
+pub(super) fn failures(standings: &[Standing]) -> Vec<RolloutFailure> {
     let failed = standings.iter().filter_map(|standing| match &standing.progress {
-        Progress::Failed(reason) => Some(RolloutFailure {
-            tenant: standing.tenant.name_any(),
-            reason: reason.chars().take(MOST_CHARACTERS).collect(),
-        }),
+        Progress::Failed(reason) => Some((standing, reason.as_str())),
+        Progress::GivenBack { .. } => Some((standing, "it was given its former image back")),
         _ => None,
     });
-    failed.take(MOST_FAILURES).collect()
+    failed
+        .map(|(standing, reason)| RolloutFailure {
+            tenant: standing.tenant.name_any(),
+            reason: reason.chars().take(MOST_CHARACTERS).collect(),
+        })
+        .take(MOST_FAILURES)
+        .collect()
 }
 
 async fn write(
@@ -102,7 +109,7 @@ async fn write(
     });
     let written = context.cluster.apply_status(&place, &object, MANAGER).await?;
     if let Ok(written) = serde_json::from_value(written) {
-        context.index.put_rollout(written);
+        let _ = context.index.put_rollout(written);
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::api::{Place, RequestError};
-use crate::crd::{FleetRollout, Tenant};
+use crate::crd::{Channel, FleetRollout, Tenant, Truth};
 use crate::tenant::Context;
 
 /// What roll-outs alone say of a tenant.
@@ -17,19 +17,42 @@ pub(super) async fn set(
     tenant: &Tenant,
     image: &str,
 ) -> Result<(), RequestError> {
-    let version = tenant.status.as_ref().and_then(|status| status.version.clone()).unwrap_or_default();
+    let status = tenant.status.clone().unwrap_or_default();
+    let version = status.version.unwrap_or_default();
+    let is_ready = status.conditions.iter().any(|found| found.kind == "Ready" && found.status == Truth::True);
+    // An image that never worked is none to go back to.
+    let previous = if is_ready { version.image } else { version.previous.or(version.image) };
     let now = Timestamp::from_second(context.clock.now().as_second()).unwrap_or_default();
+    let version = json!({
+        "target": image,
+        "targetSince": Time(now),
+        "previous": previous,
+        "rolloutRef": rollout.name_any(),
+    });
+    say(context, tenant, &version).await
+}
+
+/// Takes back what roll-outs said of a tenant that was pinned: it went another way, and must not be moved there when it is let go.
+///
+/// # Errors
+/// When the API server refused or did not answer.
+pub async fn forget(context: &Context, tenant: &Tenant) -> Result<(), RequestError> {
+    let version = tenant.status.as_ref().and_then(|status| status.version.as_ref());
+    let is_told = version.is_some_and(|version| version.target.is_some());
+    if is_told && tenant.spec.version.channel == Channel::Pinned {
+        say(context, tenant, &json!({})).await
+    } else {
+        Ok(())
+    }
+}
+
+async fn say(context: &Context, tenant: &Tenant, version: &Value) -> Result<(), RequestError> {
     let object = json!({
         "apiVersion": "cartera.dev/v1alpha1",
         "kind": "Tenant",
         // The uid: not a tenant of the same name that came after it.
         "metadata": { "name": tenant.name_any(), "uid": tenant.uid() },
-        "status": { "version": {
-            "target": image,
-            "targetSince": Time(now),
-            "previous": version.image,
-            "rolloutRef": rollout.name_any(),
-        } },
+        "status": { "version": version },
     });
     let changed = context.cluster.apply_status(&Place::of_tenant(tenant), &object, MANAGER).await?;
     if let Ok(changed) = serde_json::from_value(changed) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -13,6 +14,7 @@ use super::decide::{APPROVED_WAVE, Decision, counts, decide};
 use super::fleet::members;
 use super::gate::trouble;
 use super::progress::{Progress, Standing, standings};
+use super::report::failures;
 use super::window::Window;
 use crate::cluster::merge_patch;
 use crate::crd::{FleetRollout, Gates, RolloutState, Tenant};
@@ -20,7 +22,8 @@ use crate::tenant::Next;
 use crate::tenant::fixture::{image, platform, tenant};
 use crate::tenant::server::Health;
 
-const BEGIN: Timestamp = Timestamp::UNIX_EPOCH;
+/// Shortly after the roll-out was made.
+const BEGIN: Timestamp = Timestamp::constant(1_793_606_400, 0);
 /// How long a server takes to be ready with another image.
 const START: SignedDuration = SignedDuration::from_secs(12);
 
@@ -72,8 +75,8 @@ impl Fleet {
     }
 
     fn standings(&self) -> Vec<Standing> {
-        let tenants = self.tenants.iter().cloned().map(Arc::new).collect();
-        standings(members(&self.rollout, tenants, &[]), &self.rollout, &self.aim(), self.now)
+        let tenants: Vec<Arc<Tenant>> = self.tenants.iter().cloned().map(Arc::new).collect();
+        standings(members(&self.rollout, &tenants, &[]), &self.rollout, &self.aim(), self.now)
     }
 
     /// One reconcile, and what servers do until the next.
@@ -93,6 +96,7 @@ impl Fleet {
         let mut status = self.rollout.status.clone().unwrap_or_default();
         status.image = Some(image);
         status.wave = Some(self.rollout.spec.waves[decision.wave].name.clone());
+        status.failures = failures(&standings);
         status.soaking_since = decision.soaking_since.map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
         self.rollout.status = Some(status);
         self.now += match decision.next {
@@ -228,7 +232,10 @@ fn a_wave_that_is_rolled_back_has_its_former_image_and_the_roll_out_stands_still
     fleet.broken.insert("t003".to_owned());
     let (_, last) = fleet.run();
     assert_eq!((last.state, last.why.0), (RolloutState::Paused, "FailureBudget"));
-    fleet.step();
+    // Three at a time, as many as may be on their way.
+    for _ in 0..10 {
+        assert!(fleet.step().give_back.len() <= 3);
+    }
     fleet.start_servers();
     let images = fleet.images();
     assert_eq!(
@@ -254,7 +261,33 @@ fn a_failed_tenant_that_recovers_lets_it_go_on() {
         .collect();
     assert_eq!(failures, ["it was not ready within 1m: m"]);
     fleet.broken.clear();
+    let ready_at = fleet.now;
+    while fleet.step().state == RolloutState::Paused {}
+    assert!(fleet.now >= ready_at + SignedDuration::from_mins(10), "it is watched as long as its wave");
     assert_eq!(fleet.run().1.state, RolloutState::Succeeded);
+}
+
+#[test]
+fn a_roll_out_by_a_name_that_another_one_had_begins_anew() {
+    let mut fleet = Fleet::new(rollout(&json!({})), 2);
+    assert_eq!(fleet.run().1.state, RolloutState::Succeeded);
+    let mut again = rollout(&json!({ "to": { "image": image("3") } }));
+    again.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(fleet.now));
+    fleet.rollout = again;
+    fleet.now += SignedDuration::from_secs(1);
+    assert_eq!(fleet.run().1.state, RolloutState::Succeeded);
+    assert!(fleet.images().iter().all(|held| *held == image("3")));
+}
+
+#[test]
+fn a_server_that_comes_and_goes_while_it_is_watched_has_failed() {
+    let mut fleet = Fleet::new(rollout(&json!({})), 1);
+    while fleet.step().state != RolloutState::Soaking {}
+    fleet.now += SignedDuration::from_mins(2);
+    fleet.broken.insert("t000".to_owned());
+    assert_eq!(fleet.step().why.0, "FailureBudget");
+    fleet.broken.clear();
+    assert_eq!(fleet.step().why.0, "FailureBudget", "a moment is not enough");
 }
 
 #[test]
@@ -262,7 +295,10 @@ fn a_wave_waits_for_approval_and_for_its_window() {
     let waves = json!({ "waves": [{ "name": "all", "approval": "Manual", "soak": "0s" }] });
     let mut fleet = Fleet::new(rollout(&waves), 2);
     let waiting = fleet.step();
-    assert_eq!((waiting.state, waiting.why.0, waiting.next), (RolloutState::Waiting, "Approval", Next::WhenChanged));
+    assert_eq!(
+        (waiting.state, waiting.why.0, waiting.next),
+        (RolloutState::Waiting, "Approval", Next::After(Duration::from_mins(1)))
+    );
     assert!(waiting.why.1.ends_with("kubectl annotate --overwrite fleetrollout spring cartera.dev/approved-wave=all"));
     fleet.rollout.annotations_mut().insert(APPROVED_WAVE.to_owned(), "all".to_owned());
     fleet.window = Ok(Window::OpensAt(fleet.now + SignedDuration::from_secs(90)));
@@ -286,15 +322,16 @@ fn a_roll_out_touches_nobody_who_is_not_its_own() {
     let aimed = aim(&fleet.rollout, Some(&platform)).expect("an aim");
     assert_eq!(aimed.image, image("3"));
     let tenants = || fleet.tenants.iter().cloned().map(Arc::new).collect::<Vec<_>>();
-    let all = standings(members(&fleet.rollout, tenants(), &[]), &fleet.rollout, &aimed, BEGIN);
+    let all = standings(members(&fleet.rollout, &tenants(), &[]), &fleet.rollout, &aimed, BEGIN);
     let found: Vec<_> = all.iter().map(|standing| (standing.tenant.name_any(), standing.progress.clone())).collect();
     assert_eq!(found, [("canary".to_owned(), Progress::Waiting), ("paused".to_owned(), Progress::Deferred)]);
 
     let mut newer = rollout(&json!({ "to": { "channel": null } }));
     newer.metadata.name = Some("summer".to_owned());
+    newer.status = serde_json::from_value(json!({ "image": image("2") })).ok();
     newer.metadata.creation_timestamp =
         "2026-11-03T08:00:00Z".parse().ok().map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
-    assert_eq!(members(&fleet.rollout, tenants(), &[Arc::new(newer)]).len(), 0, "a newer one takes them over");
+    assert_eq!(members(&fleet.rollout, &tenants(), &[Arc::new(newer)]).len(), 0, "a newer one takes them over");
 }
 
 #[test]
@@ -318,7 +355,7 @@ fn labels_decide_who_is_selected() {
         (json!({ "region": "south", "tier": "silver" }), true),
         (json!({ "region": "south", "vip": "yes" }), false),
     ] {
-        assert_eq!(members(&picky, vec![labels(own.clone())], &[]).len(), usize::from(takes_part), "{own}");
+        assert_eq!(members(&picky, &[labels(own.clone())], &[]).len(), usize::from(takes_part), "{own}");
     }
 }
 
@@ -327,7 +364,8 @@ fn a_server_that_answers_badly_does_not_pass() {
     let gates = Gates { max_error_rate_percent: Some(5), max_p95_ms: Some(300), ..Gates::default() };
     let health = |requests, errors, p95_ms| Health { requests, errors, p95_ms, ..Health::default() };
     assert_eq!(trouble(&gates, &health(100, 5, Some(300))), None);
-    assert_eq!(trouble(&gates, &health(100, 6, None)).as_deref(), Some("6 of 100 requests failed, more than 5 %"));
+    assert_eq!(trouble(&gates, &health(100, 6, None)).as_deref(), Some("more than 5 % of its requests failed"));
     assert_eq!(trouble(&gates, &health(10, 9, None)), None, "ten requests say nothing");
-    assert!(trouble(&gates, &health(0, 0, Some(301))).is_some_and(|reason| reason.contains("301 ms")));
+    assert!(trouble(&gates, &health(20, 0, Some(301))).is_some_and(|reason| reason.contains("300 ms")));
+    assert_eq!(trouble(&gates, &health(19, 0, Some(301))), None);
 }

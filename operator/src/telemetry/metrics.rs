@@ -145,6 +145,8 @@ impl Metrics {
     /// Never: a text in memory can be written to.
     #[must_use]
     pub fn text(&self, index: &Index) -> String {
+        // Held to the end: two that ask at once must not count into each other.
+        let registry = held(&self.registry);
         let led = *held(&self.led);
         self.tenants.clear();
         let own = |tenant: &Arc<Tenant>| tenant.uid().is_some_and(|uid| led.has(shard_of(&uid)));
@@ -166,7 +168,7 @@ impl Metrics {
             self.paused.get_or_create(&OfRollout { rollout: rollout.name_any() }).set(i64::from(is_paused));
         }
         let mut told = String::new();
-        text::encode(&mut told, &held(&self.registry)).expect("a text in memory can be written to");
+        text::encode(&mut told, &registry).expect("a text in memory can be written to");
         told
     }
 }

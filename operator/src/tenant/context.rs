@@ -56,11 +56,11 @@ impl Context {
         held(&self.memory.capabilities).set(kind, exists)
     }
 
-    pub(super) fn known_keys(&self, uid: &str) -> Option<Keys> {
+    pub(crate) fn known_keys(&self, uid: &str) -> Option<Keys> {
         held(&self.memory.keys).get(uid).cloned()
     }
 
-    pub(super) fn remember_keys(&self, uid: &str, keys: Keys) {
+    pub(crate) fn remember_keys(&self, uid: &str, keys: Keys) {
         held(&self.memory.keys).insert(uid.to_owned(), keys);
     }
 

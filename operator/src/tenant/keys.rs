@@ -135,7 +135,11 @@ pub async fn read(context: &Context, uid: &str, namespace: &str) -> Result<Optio
         return Ok(Some(known));
     }
     let place = Place::new(Kind::Secret.resource(), Some(namespace), names::INTERNAL);
-    Ok(context.cluster.get(&place).await?.map(|secret| Keys::of(&secret, now)))
+    let keys = context.cluster.get(&place).await?.map(|secret| Keys::of(&secret, now));
+    if let Some(keys) = &keys {
+        context.remember_keys(uid, keys.clone());
+    }
+    Ok(keys)
 }
 
 /// Makes the first administrator's password, unless she has it or has used it.

@@ -25,6 +25,7 @@ pub use self::context::{Context, Memory};
 use self::report::Outcome;
 use crate::cluster::api::RequestError;
 use crate::crd::{ReconcileMode, Tenant};
+use crate::rollout;
 
 /// How often a tenant that is as it should be is looked at: what its server says is not watched.
 const HEALTHY: Duration = Duration::from_mins(1);
@@ -51,6 +52,9 @@ pub async fn reconcile(context: &Context, uid: &str) -> Result<Next, RequestErro
         return deletion::proceed(context, &tenant).await;
     }
     finalizer::hold(context, &tenant).await?;
+    rollout::forget(context, &tenant).await?;
+    // As it is now: what was just written of it counts.
+    let tenant = context.index.tenant(uid).unwrap_or(tenant);
     let found = dereference::dereference(tenant, &context.index, context.capabilities());
     let validated = validate::validate(&found);
     let outcome = match (&validated, found.tenant.spec.reconcile.mode) {

@@ -71,7 +71,7 @@ pub fn status(tenant: &Tenant, found: &Found, now: Timestamp) -> TenantStatus {
         version: Some(VersionStatus {
             current: health.map(|health| health.version.clone()).or(version.current),
             image: validated
-                .filter(|_| found.planned.is_none())
+                .filter(|_| found.planned.is_none() && found.failure.is_none() && !found.is_paused)
                 .map(|validated| validated.image.clone())
                 .or(version.image),
             schema_version: health.map(|health| health.schema_version).or(version.schema_version),

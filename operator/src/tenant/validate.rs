@@ -15,7 +15,7 @@ use crate::cluster::{Kind, names};
 use crate::crd::Limits;
 use crate::crd::{
     Channel, CustomDomain, DomainTls, Engine, GatewayMode, Isolation, Override, ParentRef, Plan, PlatformConfig, Power,
-    Quantity, Resources, Storage, Tenant, VersionStatus,
+    Quantity, Resources, Storage, Tenant,
 };
 
 /// A tenant that can be built.
@@ -210,13 +210,7 @@ fn image(found: &Dereferenced, platform: &PlatformConfig) -> Result<(String, Opt
         _ => None,
     });
     let told = found.tenant.status.as_ref().and_then(|status| status.version.as_ref());
-    // A tenant that was pinned since a roll-out gave it an image went another way: that one is of the past.
-    let of_rollout = |version: &VersionStatus| {
-        let target = version.target.clone()?;
-        let is_its_way = [version.target.as_ref(), version.previous.as_ref()].contains(&version.image.as_ref());
-        is_its_way.then_some(target)
-    };
-    let told = told.and_then(|version| of_rollout(version).or_else(|| version.image.clone()));
+    let told = told.and_then(|version| version.target.clone().or_else(|| version.image.clone()));
     let image = told.or(given).unwrap_or_else(|| of_channel.clone());
     let newer = (image != *of_channel).then(|| of_channel.clone());
     Ok((image, newer))
