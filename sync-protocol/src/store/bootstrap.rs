@@ -18,8 +18,8 @@ pub struct Bootstrap {
     /// The model that the last manifest and its chunks speak in the words of.
     #[serde(default)]
     pub model: String,
-    /// The scopes of the first manifest's chunks. The cursor knows of no other: what stands in one that came since comes
-    /// with the exchange.
+    /// The scopes of the first manifest's chunks. Of others a later manifest may have chunks that the cursor knows nothing of:
+    /// what stands there comes with the exchange, which also takes it away again.
     #[serde(default)]
     pub scopes: BTreeSet<ScopeId>,
     /// Chunks to fetch, in this order.
