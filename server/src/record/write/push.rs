@@ -145,8 +145,10 @@ pub(super) fn decide(
         }
     });
     let model = unit.snapshot.catalogue.model.clone();
-    let answer =
-        |mutation: &Mutation| Some(upcast::current(known.get(&mutation.id)?.clone(), model.entity(&mutation.entity)));
+    let answer = |mutation: &Mutation| {
+        let outcome = known.get(&mutation.id)?.clone();
+        Some(upcast::current(outcome, mutation, model.entity(&mutation.entity)))
+    };
     let answers = push.mutations.iter().filter_map(answer).collect();
     if let Some(state) = unit.devices.get_mut(&author.device) {
         state.is_changed |= !fresh.is_empty();

@@ -4,7 +4,7 @@
 use crm::model::{Entity, Evolution};
 use serde_json::Value;
 use sync_protocol::fault::{Fault, is_seeded};
-use sync_protocol::wire::{FieldOperation, Mutation, Outcome};
+use sync_protocol::wire::{FieldOperation, Mutation, Outcome, Verdict};
 
 use crate::record::write::Change;
 
@@ -31,11 +31,17 @@ pub(super) fn change_of(mutation: &Mutation, entity: Option<&Entity>) -> Change 
     change
 }
 
-/// An outcome as a device that holds the model in force understands it, whenever it was decided.
-pub(super) fn current(mut outcome: Outcome, entity: Option<&Entity>) -> Outcome {
+/// An outcome as a device that holds the model in force understands it, whenever it was decided. What the mutation said of a
+/// field that is no more stands nowhere, also where it was applied when the field was there.
+pub(super) fn current(mut outcome: Outcome, mutation: &Mutation, entity: Option<&Entity>) -> Outcome {
     let Some(evolution) = entity.map(Evolution::of).filter(|evolution| !evolution.is_nothing()) else { return outcome };
     let gone = evolution.follow(&mut outcome.server);
     outcome.server.extend(gone.into_keys().map(|name| (name, Value::Null)));
+    if outcome.verdict != Verdict::Rejected {
+        let named = mutation.set.keys().map(String::as_str).chain(mutation.ops.iter().map(FieldOperation::field));
+        let gone = named.filter(|name| evolution.name(name).is_none());
+        outcome.server.extend(gone.map(|name| (name.to_owned(), Value::Null)));
+    }
     for problem in outcome.reason.iter_mut().flat_map(|reason| &mut reason.fields) {
         let end = problem.field.find(['.', '[']).unwrap_or(problem.field.len());
         let (name, below) = problem.field.split_at(end);

@@ -126,8 +126,13 @@ async fn an_outcome_that_was_decided_before_the_model_changed_is_told_in_its_pre
     let before = shop.push(vec![old.clone()]).await;
     assert_eq!((before[0].verdict, &before[0].server["shelf"]), (Verdict::Merged, &json!("C-3")));
 
+    let applied = shop.update(2, json!({"colour": "rojo"}));
+    let before_removal = shop.push(vec![applied.clone()]).await;
+    assert_eq!((before_removal[0].verdict, before_removal[0].server.get("colour")), (Verdict::Applied, None));
+
     let shop = Shop { world: shop.world.lay(AFTER).await, ..shop };
-    let after = shop.push(vec![old]).await;
+    let after = shop.push(vec![old, applied]).await;
+    assert_eq!(after[1].server.get("colour"), Some(&Value::Null), "it stands nowhere any more: {after:?}");
     assert_eq!(after[0].server["place"], "C-3", "{after:?}");
     assert!(!after[0].server.contains_key("shelf"));
     assert_eq!(after[0].reason.as_ref().expect("a reason").fields[0].field, "place");
