@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 
 use support::fault::Network;
 use support::operator::{PerfectServers, children, holds};
+use support::watch_fault::WatchFault;
 use support::{Home, builder, tenant};
 
 /// A controller that runs until it is stopped, and the network that counts what it sends.
@@ -37,10 +38,15 @@ struct Running {
 
 impl Running {
     async fn start(home: &Home) -> Self {
+        Self::start_with(home, None).await
+    }
+
+    /// Starts one that a fault disturbs the watches of.
+    async fn start_with(home: &Home, fault: Option<WatchFault>) -> Self {
         let network = Network::new(None, Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)));
         let clock = Arc::new(SystemClock);
         let context = Context {
-            cluster: Cluster::new(builder().await.with_layer(&network).build(), clock.clone(), Arc::default()),
+            cluster: Cluster::new(client(&network, fault).await, clock.clone(), Arc::default()),
             index: Arc::new(Index::default()),
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -65,6 +71,13 @@ impl Running {
     async fn stop(self) {
         let _ = self.stop.send(());
         self.task.await.expect("the controller ends");
+    }
+}
+
+async fn client(network: &Network, fault: Option<WatchFault>) -> Client {
+    match fault {
+        Some(fault) => builder().await.with_layer(&fault).with_layer(network).build(),
+        None => builder().await.with_layer(network).build(),
     }
 }
 
@@ -244,4 +257,20 @@ async fn a_protected_tenant_works_on_until_it_is_let_go() {
     home.apply(&tenant("acme", &json!({}))).await;
     until("end of the tenant", async || home.tenants().get_opt("acme").await.ok()?.is_none().then_some(())).await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn watches_that_break_repeat_or_forget_change_nothing() {
+    let client = support::cluster().await;
+    for fault in WatchFault::ALL {
+        let home = Home::new(&client).await;
+        let running = Running::start_with(&home, Some(fault)).await;
+        home.apply(&tenant("acme", &json!({}))).await;
+        let acme = ready(&home, "acme").await;
+        let namespace = acme.status.as_ref().and_then(|status| status.namespace.clone()).expect("its namespace");
+        drift_is_put_right(&client, &namespace).await;
+        removed(&home, "acme").await;
+        running.stop().await;
+    }
 }

@@ -4,6 +4,7 @@
 
 pub mod fault;
 pub mod operator;
+pub mod watch_fault;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
