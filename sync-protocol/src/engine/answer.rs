@@ -224,6 +224,10 @@ pub(super) fn take_model(saved: &Saved, hash: String, names: Names) -> Batch {
     });
     ops.extend(attention.map(|known| StoreOp::AttentionAdd(Box::new(known))));
     ops.push(StoreOp::Model { hash, names });
+    // Where this is the model that the cursor is of, the server does not know what the one in between has taken away.
+    if saved.position.has_let_go {
+        ops.push(StoreOp::Reset);
+    }
     Batch { ops }
 }
 

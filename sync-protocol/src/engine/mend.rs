@@ -112,7 +112,7 @@ impl Engine {
         let gives_up = why == MendReason::BaseMissing && self.mending.in_a_row >= MOST_IN_A_ROW;
         // The server may have gone back to before a field was removed or renamed, of which the device has let go since: no
         // sequence tells of that.
-        let may_lack_fields = why == MendReason::Epoch && self.saved.position.model_is_new;
+        let may_lack_fields = why == MendReason::Epoch && self.saved.position.has_let_go;
         if self.saved.position.cursor.is_none() || gives_up || may_lack_fields {
             self.mending.stage = Stage::Idle;
             return (Batch::of(StoreOp::Reset), Cause::Reset);

@@ -29,9 +29,9 @@ pub struct Position {
     /// The device is comparing what it holds with the server: what is staged is not yet all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mending: Option<MendReason>,
-    /// The model came after the last checkpoint.
+    /// A model took the place of another since the last checkpoint: fields may be gone that the cursor counts as held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub model_is_new: bool,
+    pub has_let_go: bool,
     /// When the contents were last compared with the server's, or the device began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_at_ms: Option<i64>,
@@ -57,7 +57,7 @@ impl Position {
                 self.cursor = Some(cursor.clone());
                 self.bootstrap = None;
                 self.checkpoint_at_ms = Some(*at_ms);
-                self.model_is_new = false;
+                self.has_let_go = false;
                 self.compared_at_ms.get_or_insert(*at_ms);
             }
             StoreOp::Reset => {
@@ -65,6 +65,7 @@ impl Position {
                 self.staged_cursor = None;
                 self.bootstrap = None;
                 self.mending = None;
+                self.has_let_go = false;
                 self.resets += 1;
             }
             StoreOp::Manifest { model, chunks, cursor } => match &mut self.bootstrap {
@@ -77,8 +78,8 @@ impl Position {
                 }
             }
             StoreOp::Model { hash, names } => {
+                self.has_let_go |= self.model.is_some();
                 self.model = Some(hash.clone());
-                self.model_is_new = true;
                 if !names.are_the_same() {
                     self.staged_cursor = None;
                     self.mending = None;

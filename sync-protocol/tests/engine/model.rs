@@ -174,6 +174,19 @@ fn after_a_restore_to_before_another_model_everything_comes_anew() {
 }
 
 #[test]
+fn two_models_since_the_checkpoint_make_everything_come_anew() {
+    let mut host = with_a_model();
+    host.give(Input::SyncRequested);
+    for model in ["m2", "m1"] {
+        host.answer(under(model, Vec::new(), &json!([]), "c1"));
+        host.give(Input::ModelStored { hash: model.to_owned(), names: Names::of(Arc::new(Renamed)) });
+    }
+    let request = host.take_request().expect("it begins again").1;
+    assert_eq!((request.cursor, request.model.as_deref()), (None, Some("m1")));
+    assert_eq!(host.store.bases().count(), 1, "what it has is there until then");
+}
+
+#[test]
 fn a_device_that_is_too_old_takes_its_outcomes_and_nothing_else_and_starts_over_when_it_is_newer() {
     let mut host = with_a_model();
     host.edit(vec![update(1, "Eva")]);

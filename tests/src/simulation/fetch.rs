@@ -72,6 +72,8 @@ impl World {
                 let before = held.and_then(|held| self.models.get(&held));
                 let names = before.map(|before| names(before, &model)).unwrap_or_default();
                 self.models.insert(hash.clone(), model);
+                // The second since its last checkpoint makes it begin anew.
+                self.devices[at].may_start_over |= self.devices[at].store.saved().position.has_let_go;
                 self.devices[at].model = Some(hash.clone());
                 Input::ModelStored { hash, names }
             }
