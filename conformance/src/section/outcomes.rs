@@ -58,7 +58,7 @@ fn outcomes_are_repeated(world: &mut World) -> Seen {
 }
 
 fn acknowledging_ahead_is_refused(world: &mut World) -> Seen {
-    let mut phone = world.phone()?;
+    let mut phone = world.phone_in_step()?;
     world.make(&mut phone, &json!({}))?;
     let subject = world.subject().clone();
     let fields = subject.fields(&world.name(), &json!({}));
@@ -73,7 +73,7 @@ fn acknowledging_ahead_is_refused(world: &mut World) -> Seen {
 }
 
 fn acknowledged_outcomes_may_be_forgotten(world: &mut World) -> Seen {
-    let mut phone = world.phone()?;
+    let mut phone = world.phone_in_step()?;
     let mut reader = world.phone_in_step()?;
     let subject = world.subject().clone();
     let mut creation = || {

@@ -135,7 +135,7 @@ fn bodies_too_large(world: &mut World) -> Seen {
 }
 
 fn refused_is_unchanged(world: &mut World) -> Seen {
-    let mut phone = world.phone()?;
+    let mut phone = world.phone_in_step()?;
     let mut reader = world.phone_in_step()?;
     let subject = world.subject().clone();
     let fields = subject.fields(&world.name(), &json!({}));
