@@ -1,15 +1,13 @@
 //! Plans: whether they make sense, and how many tenants name them.
 
 use kube::ResourceExt as _;
-use kube::core::ApiResource;
 use serde_json::json;
 
 use crate::cluster::api::{Place, RequestError};
 use crate::cluster::conditions::{Finding, settle};
+use crate::cluster::owned::STATUS_MANAGER;
 use crate::crd::{Plan, PlanStatus};
 use crate::tenant::{Context, Next};
-
-const MANAGER: &str = "cartera-status";
 
 /// Says how a plan stands.
 ///
@@ -26,12 +24,11 @@ pub async fn reconcile(context: &Context, name: &str) -> Result<Next, RequestErr
         conditions: settle(&before.conditions, &findings, plan.metadata.generation, context.clock.now()),
     };
     if status != before {
-        let place = Place::new(ApiResource::erase::<Plan>(&()), plan.namespace().as_deref(), name);
         let object = json!({
             "apiVersion": "cartera.dev/v1alpha1", "kind": "Plan",
             "metadata": { "name": name, "uid": plan.uid() }, "status": status,
         });
-        context.cluster.apply_status(&place, &object, MANAGER).await?;
+        context.cluster.apply_status(&Place::of(&*plan), &object, STATUS_MANAGER).await?;
     }
     Ok(Next::WhenChanged)
 }

@@ -2,18 +2,16 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::core::ApiResource;
 use serde_json::json;
 
 use crate::cluster::Kind;
 use crate::cluster::api::{Place, RequestError};
 use crate::cluster::capabilities::Capabilities;
 use crate::cluster::conditions::{Finding, settle};
+use crate::cluster::owned::STATUS_MANAGER;
 use crate::crd::{Engine, GatewayMode, PlatformConfig, PlatformConfigStatus};
 use crate::rollout::window;
 use crate::tenant::{Context, Next};
-
-const MANAGER: &str = "cartera-status";
 
 /// Says what the cluster has.
 ///
@@ -33,12 +31,11 @@ pub async fn reconcile(context: &Context) -> Result<Next, RequestError> {
     };
     if status != before {
         let name = platform.name_any();
-        let place = Place::new(ApiResource::erase::<PlatformConfig>(&()), platform.namespace().as_deref(), &name);
         let object = json!({
             "apiVersion": "cartera.dev/v1alpha1", "kind": "PlatformConfig",
             "metadata": { "name": name, "uid": platform.uid() }, "status": status,
         });
-        context.cluster.apply_status(&place, &object, MANAGER).await?;
+        context.cluster.apply_status(&Place::of(&*platform), &object, STATUS_MANAGER).await?;
     }
     Ok(Next::WhenChanged)
 }

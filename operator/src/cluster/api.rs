@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::ApiResource;
-use kube::{Client, Resource as _};
+use kube::{Client, Resource, ResourceExt as _};
 use serde_json::Value;
 
 use super::clock::Clock;
 use super::retry::{REQUEST_LIMIT, pause_before_retry};
-use crate::crd::Tenant;
 use crate::telemetry::Metrics;
 
 /// A request that failed for good: what was attempted, on what.
@@ -61,15 +60,10 @@ impl Place {
         Self { resource, namespace: namespace.map(str::to_owned), name: name.to_owned() }
     }
 
-    /// A tenant itself.
+    /// An object that is at hand.
     #[must_use]
-    pub fn of_tenant(tenant: &Tenant) -> Self {
-        let metadata = tenant.meta();
-        Self::new(
-            ApiResource::erase::<Tenant>(&()),
-            metadata.namespace.as_deref(),
-            metadata.name.as_deref().unwrap_or_default(),
-        )
+    pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
+        Self::new(ApiResource::erase::<K>(&()), object.namespace().as_deref(), &object.name_any())
     }
 }
 

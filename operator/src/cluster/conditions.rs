@@ -35,6 +35,18 @@ impl Finding {
     }
 }
 
+/// The condition of that kind.
+#[must_use]
+pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.kind == kind)
+}
+
+/// Whether the condition of that kind is there and true.
+#[must_use]
+pub fn holds(conditions: &[Condition], kind: &str) -> bool {
+    find(conditions, kind).is_some_and(|condition| condition.status == Truth::True)
+}
+
 /// Conditions that follow from `findings`. The time of one changes when its status does, and only then: a status that is
 /// computed again is the same.
 #[must_use]
@@ -42,7 +54,7 @@ pub fn settle(before: &[Condition], findings: &[Finding], generation: Option<i64
     findings
         .iter()
         .map(|finding| {
-            let known = before.iter().find(|condition| condition.kind == finding.kind);
+            let known = find(before, finding.kind);
             let since =
                 known.filter(|known| known.status == finding.status).map(|known| known.last_transition_time.clone());
             Condition {
@@ -50,7 +62,7 @@ pub fn settle(before: &[Condition], findings: &[Finding], generation: Option<i64
                 status: finding.status,
                 reason: finding.reason.to_owned(),
                 message: shortened(&finding.message),
-                last_transition_time: since.unwrap_or_else(|| Time(whole_seconds(now))),
+                last_transition_time: since.unwrap_or_else(|| whole_seconds(now)),
                 observed_generation: generation,
             }
         })
@@ -58,8 +70,9 @@ pub fn settle(before: &[Condition], findings: &[Finding], generation: Option<i64
 }
 
 /// The API server keeps no fraction of a second: what it would drop must not look like a change.
-fn whole_seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+#[must_use]
+pub fn whole_seconds(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
 /// The schema allows 1,024 characters.

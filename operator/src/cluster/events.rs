@@ -3,11 +3,11 @@
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
-use kube::core::ApiResource;
 use kube::{Resource, ResourceExt as _};
 use serde_json::json;
 
 use super::api::{Cluster, Place, RequestError};
+use super::conditions::{find, holds};
 use super::digest::digest;
 use super::owned::MANAGER;
 use crate::crd::{Condition, Truth};
@@ -24,7 +24,7 @@ const LATER: [&str; 1] = ["Succeeded"];
 #[must_use]
 pub fn passages<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
     let is_news = |condition: &&Condition| {
-        let known = before.iter().find(|known| known.kind == condition.kind);
+        let known = find(before, &condition.kind);
         let was = known.map_or(Truth::Unknown, |known| known.status);
         let kind = &&*condition.kind;
         let begins_calmly = NEGATIVE.contains(kind) || LATER.contains(kind);
@@ -36,7 +36,7 @@ pub fn passages<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Con
 
 /// Whether something that does not hold yet is on its way: then nobody has to do anything.
 fn is_under_way(conditions: &[Condition]) -> bool {
-    conditions.iter().any(|condition| condition.kind == "Progressing" && condition.status == Truth::True)
+    holds(conditions, "Progressing")
 }
 
 /// The event that tells a passage. Its name follows from it, so that it is told once however often it is tried.
@@ -74,8 +74,7 @@ pub async fn tell<K: Resource<DynamicType = ()>>(
     all: &[Condition],
 ) -> Result<(), RequestError> {
     let event = event(of, condition, all);
-    let place = Place::new(ApiResource::erase::<Event>(&()), event.metadata.namespace.as_deref(), &event.name_any());
-    cluster.create(&place, &json!(event), MANAGER).await.map(|_| ())
+    cluster.create(&Place::of(&event), &json!(event), MANAGER).await.map(|_| ())
 }
 
 #[cfg(test)]

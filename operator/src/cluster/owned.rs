@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 /// The field manager of everything that is applied to children.
 pub const MANAGER: &str = "cartera-operator";
+/// The field manager of what is said in the status of our own kinds.
+pub const STATUS_MANAGER: &str = "cartera-status";
 
 /// What the operator owns of an object, as `metadata.managedFields` says; `Null` where it applied nothing.
 #[must_use]

@@ -7,7 +7,8 @@ use kube::ResourceExt as _;
 
 use super::aim::Aim;
 use super::fleet::Member;
-use crate::crd::{Condition, FleetRollout, ReconcileMode, Tenant, Truth};
+use crate::cluster::conditions::{find, holds};
+use crate::crd::{FleetRollout, ReconcileMode, Tenant};
 
 /// How far a tenant is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,9 +47,10 @@ pub(super) fn standings(members: Vec<Member>, rollout: &FleetRollout, aim: &Aim,
     members
         .into_iter()
         .map(|Member { tenant, wave }| {
-            let progress = progress(&tenant, rollout, aim, wave >= current, now);
-            let progress =
-                remembered(&tenant, rollout, now).filter(|_| progress == Progress::Updated).unwrap_or(progress);
+            let progress = match progress(&tenant, rollout, aim, wave >= current, now) {
+                Progress::Updated => remembered(&tenant, rollout, now).unwrap_or(Progress::Updated),
+                other => other,
+            };
             Standing { tenant, wave, progress }
         })
         .collect()
@@ -74,7 +76,7 @@ fn remembered(tenant: &Tenant, rollout: &FleetRollout, now: Timestamp) -> Option
     let status = rollout.status.as_ref()?;
     let failure = status.failures.iter().find(|failure| failure.tenant == tenant.name_any())?;
     let soak = duration(&rollout.spec.waves.get(current_wave(rollout))?.soak);
-    let ready_since = condition(&tenant.status.as_ref()?.conditions, "Ready")?.last_transition_time.0;
+    let ready_since = find(&tenant.status.as_ref()?.conditions, "Ready")?.last_transition_time.0;
     (now.duration_since(ready_since) < soak).then(|| Progress::Failed(failure.reason.clone()))
 }
 
@@ -82,8 +84,8 @@ fn remembered(tenant: &Tenant, rollout: &FleetRollout, now: Timestamp) -> Option
 fn progress(tenant: &Tenant, rollout: &FleetRollout, aim: &Aim, is_watched: bool, now: Timestamp) -> Progress {
     let status = tenant.status.clone().unwrap_or_default();
     let version = status.version.unwrap_or_default();
-    let ready = condition(&status.conditions, "Ready");
-    let is_ready = ready.is_some_and(|ready| ready.status == Truth::True);
+    let ready = find(&status.conditions, "Ready");
+    let is_ready = holds(&status.conditions, "Ready");
     let is_given = is_given(tenant, rollout);
     if is_given && version.target.as_ref() != Some(&aim.image) {
         return Progress::GivenBack { is_ready: is_ready && version.image == version.target };
@@ -97,9 +99,8 @@ fn progress(tenant: &Tenant, rollout: &FleetRollout, aim: &Aim, is_watched: bool
             _ => Progress::Updated,
         };
     }
-    let is_accepted = condition(&status.conditions, "Accepted").is_some_and(|found| found.status == Truth::True);
     let is_left_alone = tenant.spec.reconcile.mode != ReconcileMode::Enforce;
-    if !is_accepted || is_left_alone || tenant.metadata.deletion_timestamp.is_some() {
+    if !holds(&status.conditions, "Accepted") || is_left_alone || tenant.metadata.deletion_timestamp.is_some() {
         return Progress::Deferred;
     }
     if !is_given {
@@ -115,10 +116,6 @@ fn progress(tenant: &Tenant, rollout: &FleetRollout, aim: &Aim, is_watched: bool
     }
     let said = ready.map(|ready| ready.message.as_str()).unwrap_or_default();
     Progress::Failed(format!("it was not ready within {ready_within:#}: {said}"))
-}
-
-fn condition<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.kind == kind)
 }
 
 /// A duration as a roll-out writes it, such as `1h30m`; the schema allows nothing else.

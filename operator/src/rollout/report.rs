@@ -1,20 +1,17 @@
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
-use kube::core::ApiResource;
 use serde_json::json;
 
 use super::aim::Aim;
 use super::decide::{Decision, counts};
 use super::progress::{Progress, Standing};
 use crate::cluster::api::{Place, RequestError};
-use crate::cluster::conditions::{Finding, settle};
+use crate::cluster::conditions::{Finding, settle, whole_seconds};
 use crate::cluster::events;
+use crate::cluster::owned::STATUS_MANAGER;
 use crate::crd::{FleetRollout, FleetRolloutStatus, RolloutFailure, RolloutState};
 use crate::tenant::validate::Refusal;
 use crate::tenant::{Context, Next};
 
-const MANAGER: &str = "cartera-status";
 /// As many failures are told as the schema allows.
 const MOST_FAILURES: usize = 20;
 /// As much of a reason is told as the schema allows.
@@ -32,12 +29,11 @@ pub(super) async fn report(
     let mut counts = counts(standings);
     // Who was begun with just now is on its way.
     counts.in_flight += i64::try_from(decision.start.len()).unwrap_or_default();
-    let whole = |time: Timestamp| Time(Timestamp::from_second(time.as_second()).unwrap_or(time));
     let status = FleetRolloutStatus {
         observed_generation: rollout.metadata.generation,
         image: Some(aim.image.clone()),
         wave: rollout.spec.waves.get(decision.wave).map(|wave| wave.name.clone()),
-        soaking_since: decision.soaking_since.map(whole),
+        soaking_since: decision.soaking_since.map(whole_seconds),
         state: Some(decision.state),
         counts: Some(counts),
         failures: failures(standings),
@@ -102,12 +98,11 @@ async fn write(
             tracing::warn!(rollout.name = name, error = %error, "could not tell an event");
         }
     }
-    let place = Place::new(ApiResource::erase::<FleetRollout>(&()), rollout.namespace().as_deref(), &name);
     let object = json!({
         "apiVersion": "cartera.dev/v1alpha1", "kind": "FleetRollout",
         "metadata": { "name": name, "uid": rollout.uid() }, "status": status,
     });
-    let written = context.cluster.apply_status(&place, &object, MANAGER).await?;
+    let written = context.cluster.apply_status(&Place::of(rollout), &object, STATUS_MANAGER).await?;
     if let Ok(written) = serde_json::from_value(written) {
         let _ = context.index.put_rollout(written);
     }

@@ -1,10 +1,9 @@
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::cluster::api::{Place, RequestError};
-use crate::crd::{Channel, FleetRollout, Tenant, Truth};
+use crate::cluster::conditions::{holds, whole_seconds};
+use crate::crd::{Channel, FleetRollout, Tenant};
 use crate::tenant::Context;
 
 /// What roll-outs alone say of a tenant.
@@ -19,13 +18,11 @@ pub(super) async fn set(
 ) -> Result<(), RequestError> {
     let status = tenant.status.clone().unwrap_or_default();
     let version = status.version.unwrap_or_default();
-    let is_ready = status.conditions.iter().any(|found| found.kind == "Ready" && found.status == Truth::True);
     // An image that never worked is none to go back to.
-    let previous = if is_ready { version.image } else { version.previous.or(version.image) };
-    let now = Timestamp::from_second(context.clock.now().as_second()).unwrap_or_default();
+    let previous = if holds(&status.conditions, "Ready") { version.image } else { version.previous.or(version.image) };
     let version = json!({
         "target": image,
-        "targetSince": Time(now),
+        "targetSince": whole_seconds(context.clock.now()),
         "previous": previous,
         "rolloutRef": rollout.name_any(),
     });
@@ -54,7 +51,7 @@ async fn say(context: &Context, tenant: &Tenant, version: &Value) -> Result<(), 
         "metadata": { "name": tenant.name_any(), "uid": tenant.uid() },
         "status": { "version": version },
     });
-    let changed = context.cluster.apply_status(&Place::of_tenant(tenant), &object, MANAGER).await?;
+    let changed = context.cluster.apply_status(&Place::of(tenant), &object, MANAGER).await?;
     if let Ok(changed) = serde_json::from_value(changed) {
         context.index.put_tenant(changed);
     }

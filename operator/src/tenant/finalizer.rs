@@ -34,7 +34,7 @@ async fn set(context: &Context, tenant: &Tenant, finalizers: &[&str]) -> Result<
         // The uid: not a tenant of the same name that came after it.
         "metadata": { "name": tenant.name_any(), "uid": tenant.uid(), "finalizers": finalizers },
     });
-    let changed = context.cluster.apply(&Place::of_tenant(tenant), &object, MANAGER).await?;
+    let changed = context.cluster.apply(&Place::of(tenant), &object, MANAGER).await?;
     if let Ok(changed) = serde_json::from_value(changed) {
         context.index.put_tenant(changed);
     }

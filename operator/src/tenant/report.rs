@@ -13,12 +13,11 @@ use super::status::{self, Found};
 use super::validate::{Refusal, Validated};
 use super::{Context, Next, full_name, next};
 use crate::cluster::api::{Place, RequestError};
+use crate::cluster::conditions::holds;
+use crate::cluster::owned::STATUS_MANAGER;
 use crate::cluster::seen::Facts;
 use crate::cluster::{Kind, events, names};
-use crate::crd::{PlanStatusRef, PlannedChange, ReconcileMode, Tenant, TenantStatus, Truth};
-
-/// The field manager of the status.
-const MANAGER: &str = "cartera-status";
+use crate::crd::{PlanStatusRef, PlannedChange, ReconcileMode, Tenant, TenantStatus};
 
 /// What came of a reconcile.
 #[derive(Default)]
@@ -132,7 +131,7 @@ pub(super) async fn report(
 }
 
 fn is_ready(status: &TenantStatus) -> bool {
-    status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == Truth::True)
+    holds(&status.conditions, "Ready")
 }
 
 fn failure(error: &ApplyError) -> (&'static str, String) {
@@ -174,7 +173,7 @@ pub(super) async fn write(context: &Context, tenant: &Tenant, status: &TenantSta
             tracing::warn!(tenant.name = full_name(tenant), error = %error, "could not tell an event");
         }
     }
-    let written = context.cluster.apply_status(&Place::of_tenant(tenant), &object, MANAGER).await?;
+    let written = context.cluster.apply_status(&Place::of(tenant), &object, STATUS_MANAGER).await?;
     if let Ok(written) = serde_json::from_value(written) {
         context.index.put_tenant(written);
     }

@@ -5,14 +5,13 @@ mod findings;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
 use super::build::{Child, entitlements};
 use super::keys::Keys;
 use super::server::{Health, ServerPower, sha256};
 use super::validate::{Refusal, Route, Validated};
-use crate::cluster::conditions::settle;
+use crate::cluster::conditions::{settle, whole_seconds};
 use crate::cluster::index::Children;
 use crate::cluster::seen::Facts;
 use crate::cluster::shards::shard_of;
@@ -138,7 +137,7 @@ fn is_claimed(before: Option<&SecretsStatus>, health: Option<&Health>) -> bool {
 }
 
 fn secrets(keys: &Keys, every: Duration, first_administrator_claimed: bool) -> SecretsStatus {
-    let whole = |time: Timestamp| Some(Time(Timestamp::from_second(time.as_second()).unwrap_or(time)));
+    let whole = |time| Some(whole_seconds(time));
     SecretsStatus {
         generation: keys.generation,
         rotated_at: whole(keys.rotated_at),

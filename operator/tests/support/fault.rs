@@ -114,7 +114,10 @@ pub struct Faulty<S> {
     network: Network,
 }
 
-type Answer = Response<Box<kube::client::DynBody>>;
+/// What comes back.
+pub type Answer = Response<Box<kube::client::DynBody>>;
+/// It on its way.
+pub type Call = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
 
 impl<S> Service<Request<Body>> for Faulty<S>
 where
@@ -123,7 +126,7 @@ where
 {
     type Response = Answer;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+    type Future = Call;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context)

@@ -5,11 +5,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use kube::client::{Body, DynBody};
 use tower::{BoxError, Layer, Service};
+
+use super::fault::{Answer, Call};
 
 /// What goes wrong, at every fifth event.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +61,6 @@ pub struct Faulty<S> {
     fault: WatchFault,
 }
 
-type Answer = Response<Box<DynBody>>;
-
 impl<S> Service<Request<Body>> for Faulty<S>
 where
     S: Service<Request<Body>, Response = Answer, Error = BoxError>,
@@ -68,7 +68,7 @@ where
 {
     type Response = Answer;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+    type Future = Call;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context)
