@@ -268,6 +268,36 @@ fn of_a_scope_that_came_since_the_first_manifest_nothing_comes_by_chunks() {
 }
 
 #[test]
+fn a_scope_that_was_lost_before_all_of_it_came_makes_the_first_sync_begin_anew() {
+    let (taken, other) = (made_of(1, 1, 900_000), made_of(2, 1, 900_000));
+    let mut lost = made_of(3, 2, 900_000);
+    lost.entry.scope = 4;
+    let mut host = Host::new();
+    host.answer_manifest("first", &[&taken, &lost]);
+    host.answer_chunks(&[&taken]);
+    host.refuse(410);
+    host.answer_manifest("second", &[&taken, &other]);
+    assert_eq!(host.answer_chunks(&[&taken]), [taken.entry.hash], "what is in counts for nothing");
+    assert_eq!(host.answer_chunks(&[&other]), [other.entry.hash]);
+    let request = host.answer_exchange(Vec::new());
+    assert_eq!(request.cursor.as_deref(), Some("second"), "the first knows a scope that never came");
+    assert_eq!((host.store.bases().count(), host.store.saved().position.resets), (2, 1));
+}
+
+#[test]
+fn a_scope_that_was_lost_after_all_of_it_came_is_left_to_the_exchange() {
+    let (waiting, mut lost) = (made_of(1, 2, 900_000), made_of(3, 1, 900_000));
+    lost.entry.scope = 4;
+    let mut host = Host::new();
+    host.answer_manifest("first", &[&waiting, &lost]);
+    host.answer_chunks(&[&lost]);
+    host.refuse(410);
+    host.answer_manifest("second", &[&waiting]);
+    assert_eq!(host.answer_chunks(&[&waiting]), [waiting.entry.hash]);
+    assert_eq!(host.answer_exchange(Vec::new()).cursor.as_deref(), Some("first"));
+}
+
+#[test]
 fn chunks_in_the_words_of_a_model_that_is_not_here_are_not_fetched() {
     let (former, present) = (made(1, 1), made(2, 1));
     let mut host = Host::new();

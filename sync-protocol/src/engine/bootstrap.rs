@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::answer::unreadable;
 use super::{Answer, Cause, Effect, Engine, Work};
 use crate::PROTOCOL_VERSION;
-use crate::store::{Batch, StoreOp};
+use crate::store::{Batch, Saved, StoreOp};
 use crate::wire::chunk::ChunkHash;
 use crate::wire::{ChunkEntry, MAX_CHUNKS_PER_REQUEST, ManifestRequest, ManifestResponse};
 
@@ -159,10 +159,16 @@ fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && !matches!(status, 401 | 408 | 425 | 429)
 }
 
-/// The batch of a manifest.
-pub(super) fn commit(manifest: ManifestResponse) -> (Batch, Cause) {
+/// The batch of a manifest; it starts over where the first sync cannot go on with it.
+pub(super) fn commit(saved: &Saved, manifest: ManifestResponse) -> (Batch, Cause) {
     let ManifestResponse { model, chunks, cursor, .. } = manifest;
-    (Batch::of(StoreOp::Manifest { model: model.clone(), chunks, cursor }), Cause::Manifest { model })
+    let bootstrap = saved.position.bootstrap.as_ref();
+    let mut ops = Vec::new();
+    if bootstrap.is_some_and(|bootstrap| !bootstrap.goes_on_with(&chunks)) {
+        ops.push(StoreOp::Reset);
+    }
+    ops.push(StoreOp::Manifest { model: model.clone(), chunks, cursor });
+    (Batch { ops }, Cause::Manifest { model })
 }
 
 /// The next chunks, as many small ones as go together.

@@ -383,7 +383,7 @@ impl Engine {
                 answer::commit(&self.saved, *response, operations, &sent, outcomes_only, now_ms)
             }
             Work::Live { delta, operations } => live::commit(*delta, operations, now_ms),
-            Work::Manifest(manifest) => bootstrap::commit(*manifest),
+            Work::Manifest(manifest) => bootstrap::commit(&self.saved, *manifest),
             Work::Chunks(batch) => (batch, Cause::Chunks),
             Work::Mend(why) => self.begin_mend(why),
             Work::Mended(operations) => (Batch::of(StoreOp::StageMended { operations }), Cause::Mended),

@@ -46,6 +46,14 @@ impl Bootstrap {
         self.waiting.sort_by_key(|chunk| chunk.priority);
     }
 
+    /// Whether a later manifest has chunks of every scope that is not in yet. Where it has none, the device's user lost
+    /// the scope, or its last record: when she comes to hold it again, the exchange from the first manifest's cursor
+    /// takes for delivered what never came, so that the first sync has to begin anew.
+    pub(crate) fn goes_on_with(&self, chunks: &[ChunkEntry]) -> bool {
+        let named: BTreeSet<ScopeId> = chunks.iter().map(|chunk| chunk.scope).collect();
+        self.waiting.iter().all(|chunk| named.contains(&chunk.scope))
+    }
+
     pub(super) fn take(&mut self, hash: ChunkHash) {
         let rows = self.waiting.iter().find(|chunk| chunk.hash == hash).map_or(0, |chunk| chunk.rows);
         self.taken_rows += rows;

@@ -34,6 +34,7 @@ impl World {
             Fetch::Manifest(_) => {
                 self.tally.count("first sync: manifest");
                 let manifest: ManifestResponse = serde_json::from_slice(&reply.bytes).expect("a manifest");
+                self.devices[at].may_start_over |= lacks_a_scope(&self.devices[at], &manifest);
                 Answer::Manifest(Box::new(manifest))
             }
             Fetch::Chunks(_) => {
@@ -82,6 +83,13 @@ impl World {
             status => panic!("model {hash}: {status}"),
         }
     }
+}
+
+/// Whether a manifest names nothing of a scope of which the device still waits for chunks: its user lost it meanwhile.
+fn lacks_a_scope(device: &Device, manifest: &ManifestResponse) -> bool {
+    let bootstrap = device.store.saved().position.bootstrap;
+    let mut waiting = bootstrap.iter().flat_map(|bootstrap| &bootstrap.waiting);
+    waiting.any(|waits| manifest.chunks.iter().all(|chunk| chunk.scope != waits.scope))
 }
 
 /// The request for a manifest; for the first of the chunks alone, or for it among others, by turns.
