@@ -2,126 +2,31 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cartera_operator::cluster::api::Cluster;
-use cartera_operator::cluster::clock::{ManualClock, SystemClock};
-use cartera_operator::cluster::entropy::SystemEntropy;
-use cartera_operator::cluster::fence::NoFence;
-use cartera_operator::cluster::index::Index;
-use cartera_operator::cluster::shards::Shards;
 use cartera_operator::cluster::{Kind, names};
-use cartera_operator::controller::{self, Leading};
-use cartera_operator::crd::{Plan, Tenant};
-use cartera_operator::tenant::{Context, Memory};
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use cartera_operator::crd::Plan;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::events::v1::Event;
-use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 
 use support::fault::Network;
-use support::operator::{PerfectServers, children, holds};
+use support::operator::{children, holds};
+use support::running::{Running, namespace, ready, removed, said, until};
 use support::watch_fault::WatchFault;
-use support::{Home, builder, tenant};
-
-/// A controller that runs until it is stopped, and the network that counts what it sends.
-struct Running {
-    network: Network,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    async fn start(home: &Home) -> Self {
-        Self::start_with(home, None).await
-    }
-
-    /// Starts one that a fault disturbs the watches of.
-    async fn start_with(home: &Home, fault: Option<WatchFault>) -> Self {
-        let network = Network::new(None, Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)));
-        let clock = Arc::new(SystemClock);
-        let context = Context {
-            cluster: Cluster::new(client(&network, fault).await, clock.clone(), Arc::default()),
-            index: Arc::new(Index::default()),
-            clock,
-            entropy: Arc::new(SystemEntropy),
-            health: Arc::new(PerfectServers(home.client.clone())),
-            fence: Arc::new(NoFence),
-            operator: None,
-            memory: Memory::default(),
-        };
-        let (stop, stopped) = oneshot::channel();
-        let namespace = home.namespace.clone();
-        let task = tokio::spawn(async move {
-            let leads = watch::Sender::new(Shards::ALL);
-            let leading = Leading { leads: leads.subscribe(), acts: watch::Sender::new(Shards::default()) };
-            controller::run(Arc::new(context), namespace, leading, Arc::default(), async {
-                let _ = stopped.await;
-            })
-            .await;
-        });
-        Self { network, stop, task }
-    }
-
-    async fn stop(self) {
-        let _ = self.stop.send(());
-        self.task.await.expect("the controller ends");
-    }
-}
-
-async fn client(network: &Network, fault: Option<WatchFault>) -> Client {
-    match fault {
-        Some(fault) => builder().await.with_layer(&fault).with_layer(network).build(),
-        None => builder().await.with_layer(network).build(),
-    }
-}
-
-/// Waits until `what` gives something.
-async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("in a minute there was no {what}");
-}
-
-async fn ready(home: &Home, name: &str) -> Tenant {
-    until("Ready tenant", async || {
-        Some(home.tenants().get(name).await.ok()?).filter(|tenant| holds(Some(tenant), "Ready"))
-    })
-    .await
-}
-
-async fn reason(home: &Home, name: &str, kind: &str) -> Option<(String, String)> {
-    let tenant = home.tenants().get(name).await.ok()?;
-    let conditions = tenant.status?.conditions;
-    conditions
-        .into_iter()
-        .find(|condition| condition.kind == kind)
-        .map(|condition| (condition.reason, condition.message))
-}
-
-async fn removed(home: &Home, name: &str) {
-    let _ = home.tenants().delete(name, &DeleteParams::default()).await;
-    until("end of the tenant", async || home.tenants().get_opt(name).await.ok()?.is_none().then_some(())).await;
-}
+use support::{Home, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: make cluster-test"]
 async fn a_tenant_is_made_rests_is_put_right_and_goes() {
     let client = support::cluster().await;
     let home = Home::new(&client).await;
-    let running = Running::start(&home).await;
+    let running = Running::start(&home);
     home.apply(&tenant("acme", &json!({ "spec": { "customer": { "email": "ana@acme.example" } } }))).await;
     let acme = ready(&home, "acme").await;
-    let namespace = acme.status.as_ref().and_then(|status| status.namespace.clone()).expect("its namespace");
+    let namespace = namespace(&acme);
 
     at_rest_nothing_is_sent(&running.network).await;
     drift_is_put_right(&client, &namespace).await;
@@ -173,7 +78,7 @@ async fn the_plan_counts_its_tenants(client: &Client, home: &Home) {
 }
 
 async fn the_pods_that_were_made_pass_the_restricted_standard(client: &Client, namespace: &str) {
-    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     assert_eq!(pods.list(&ListParams::default()).await.expect("pods").items.len(), 1);
 }
 
@@ -182,7 +87,7 @@ async fn the_pods_that_were_made_pass_the_restricted_standard(client: &Client, n
 async fn bad_input_is_answered_by_a_condition_that_says_what_to_do() {
     let client = support::cluster().await;
     let home = Home::new(&client).await;
-    let running = Running::start(&home).await;
+    let running = Running::start(&home);
     let cases = [
         (
             "lost",
@@ -195,9 +100,7 @@ async fn bad_input_is_answered_by_a_condition_that_says_what_to_do() {
     ];
     for (name, spec, expected, advice) in cases {
         home.apply(&tenant(name, &json!({ "spec": spec }))).await;
-        let (_, message) =
-            until(expected, async || reason(&home, name, "Accepted").await.filter(|(reason, _)| reason == expected))
-                .await;
+        let message = said(&home, name, "Accepted", expected).await;
         assert!(message.contains(advice), "{message}");
         removed(&home, name).await;
     }
@@ -205,13 +108,102 @@ async fn bad_input_is_answered_by_a_condition_that_says_what_to_do() {
     home.apply(&tenant("first", &domain)).await;
     ready(&home, "first").await;
     home.apply(&tenant("second", &domain)).await;
-    let (_, message) = until("HostnameTaken", async || {
-        reason(&home, "second", "Accepted").await.filter(|(reason, _)| reason == "HostnameTaken")
-    })
-    .await;
+    let message = said(&home, "second", "Accepted", "HostnameTaken").await;
     assert!(message.contains("the tenant first holds"), "{message}");
     removed(&home, "second").await;
     removed(&home, "first").await;
+    running.stop().await;
+}
+
+/// The name of a tenant's namespace can be known before it is made.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn a_namespace_of_somebody_else_is_left_alone() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    let running = Running::start(&home);
+    home.apply(&tenant("acme", &json!({ "spec": { "reconcile": { "mode": "Paused" } } }))).await;
+    said(&home, "acme", "Paused", "ByRequest").await;
+    let acme = home.tenants().get("acme").await.expect("the tenant");
+    let name = names::namespace(&acme);
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": { "team": "somebody-else" } },
+    });
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let made =
+        namespaces.patch(&name, &PatchParams::apply("person"), &Patch::Apply(&theirs)).await.expect("a namespace");
+    home.apply(&tenant("acme", &json!({}))).await;
+    let message = said(&home, "acme", "NamespaceReady", "NamespaceTaken").await;
+    assert!(message.contains(&name) && message.contains("delete it or rename it if nobody needs it"), "{message}");
+    removed(&home, "acme").await;
+    let left = namespaces.get(&name).await.expect("it is there");
+    assert_eq!((left.labels(), left.uid()), (made.labels(), made.uid()));
+    assert_eq!(everything_made_in(&client, &name).await, Vec::<String>::new());
+    namespaces.delete(&name, &DeleteParams::default()).await.expect("it may go");
+    running.stop().await;
+}
+
+/// What the operator made in a namespace.
+async fn everything_made_in(client: &Client, namespace: &str) -> Vec<String> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let configurations: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let everything = ListParams::default();
+    let claims = claims.list(&everything).await.expect("claims").items.into_iter().map(|claim| claim.name_any());
+    let services = services.list(&everything).await.expect("services").items.into_iter().map(|one| one.name_any());
+    let configurations = configurations.list(&everything).await.expect("configurations").items;
+    // Kubernetes puts this one into every namespace.
+    let configurations = configurations.iter().map(ResourceExt::name_any).filter(|name| name != "kube-root-ca.crt");
+    claims.chain(services).chain(configurations).collect()
+}
+
+/// Simulated nodes pull nothing, so the test says what a node says.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn an_image_that_nobody_has_is_named_in_the_condition() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    let running = Running::start(&home);
+    let image = support::image("9");
+    let pinned = json!({ "spec": {
+        "version": { "channel": "pinned", "image": image },
+        // No simulated node may take the pod and have it run.
+        "isolation": { "nodeSelector": { "such": "as-no-node-has" } },
+    } });
+    home.apply(&tenant("acme", &pinned)).await;
+    said(&home, "acme", "WorkloadReady", "Unschedulable").await;
+    let acme = home.tenants().get("acme").await.expect("the tenant");
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace(&acme));
+    let waiting = json!({ "reason": "ImagePullBackOff", "message": "not found" });
+    let status = json!({ "status": { "containerStatuses": [{
+        "name": "cartera", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": { "waiting": waiting },
+    }] } });
+    pods.patch_status(names::POD, &PatchParams::default(), &Patch::Merge(&status)).await.expect("a status");
+    let message = said(&home, "acme", "WorkloadReady", "ImageNotPulled").await;
+    assert!(message.contains(&image) && message.contains("correct version.image or the channel"), "{message}");
+    removed(&home, "acme").await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn the_policy_says_whether_the_volume_outlives_its_tenant() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    let running = Running::start(&home);
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    for (policy, reclaim) in [("Retain", "Retain"), ("Purge", "Delete")] {
+        let name = policy.to_lowercase();
+        home.apply(&tenant(&name, &json!({ "spec": { "deletion": { "policy": policy } } }))).await;
+        let made = ready(&home, &name).await;
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(&made));
+        let claim = claims.get(names::CLAIM).await.expect("a claim");
+        let volume = claim.spec.and_then(|spec| spec.volume_name).expect("a bound claim");
+        removed(&home, &name).await;
+        let volume = volumes.get_opt(&volume).await.expect("an answer");
+        let found = volume.and_then(|volume| volume.spec?.persistent_volume_reclaim_policy);
+        assert!(found.as_deref() == Some(reclaim) || policy == "Purge" && found.is_none(), "{policy}: {found:?}");
+    }
     running.stop().await;
 }
 
@@ -220,19 +212,16 @@ async fn bad_input_is_answered_by_a_condition_that_says_what_to_do() {
 async fn a_plan_only_says_what_it_would_do_and_a_pause_does_nothing() {
     let client = support::cluster().await;
     let home = Home::new(&client).await;
-    let running = Running::start(&home).await;
+    let running = Running::start(&home);
     let mode = |mode: &str| json!({ "spec": { "reconcile": { "mode": mode } } });
     home.apply(&tenant("acme", &mode("Plan"))).await;
-    until("planned changes", async || {
-        reason(&home, "acme", "Drifted").await.filter(|(reason, _)| reason == "ChangesPlanned")
-    })
-    .await;
+    said(&home, "acme", "Drifted", "ChangesPlanned").await;
     let acme = home.tenants().get("acme").await.expect("the tenant");
     let uid = acme.metadata.uid.clone().expect("a uid");
     assert!(acme.status.expect("a status").planned_changes.len() > 8);
     assert_eq!(children(&client, Kind::Namespace, &uid).await, Vec::<Value>::new());
     home.apply(&tenant("acme", &mode("Paused"))).await;
-    until("Paused", async || reason(&home, "acme", "Paused").await.filter(|(reason, _)| reason == "ByRequest")).await;
+    said(&home, "acme", "Paused", "ByRequest").await;
     home.apply(&tenant("acme", &mode("Enforce"))).await;
     ready(&home, "acme").await;
     removed(&home, "acme").await;
@@ -244,14 +233,11 @@ async fn a_plan_only_says_what_it_would_do_and_a_pause_does_nothing() {
 async fn a_protected_tenant_works_on_until_it_is_let_go() {
     let client = support::cluster().await;
     let home = Home::new(&client).await;
-    let running = Running::start(&home).await;
+    let running = Running::start(&home);
     home.apply(&tenant("acme", &json!({ "spec": { "deletion": { "protected": true } } }))).await;
     ready(&home, "acme").await;
     home.tenants().delete("acme", &DeleteParams::default()).await.expect("a deletion");
-    until("DeletionBlocked", async || {
-        reason(&home, "acme", "DeletionBlocked").await.filter(|(reason, _)| reason == "Protected")
-    })
-    .await;
+    said(&home, "acme", "DeletionBlocked", "Protected").await;
     let acme = home.tenants().get("acme").await.expect("it is there");
     assert!(holds(Some(&acme), "Ready"));
     home.apply(&tenant("acme", &json!({}))).await;
@@ -265,11 +251,10 @@ async fn watches_that_break_repeat_or_forget_change_nothing() {
     let client = support::cluster().await;
     for fault in WatchFault::ALL {
         let home = Home::new(&client).await;
-        let running = Running::start_with(&home, Some(fault)).await;
+        let running = Running::start_with(&home, None, Some(fault));
         home.apply(&tenant("acme", &json!({}))).await;
         let acme = ready(&home, "acme").await;
-        let namespace = acme.status.as_ref().and_then(|status| status.namespace.clone()).expect("its namespace");
-        drift_is_put_right(&client, &namespace).await;
+        drift_is_put_right(&client, &namespace(&acme)).await;
         removed(&home, "acme").await;
         running.stop().await;
     }

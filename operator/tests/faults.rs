@@ -27,8 +27,8 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at("2026-11-01T08:00:00Z".parse::<Timestamp>().expect("a time")))
 }
 
-async fn operator(home: &Home, at: Option<(usize, Fault)>) -> Operator {
-    Operator::start(home, at, clock(), SEED).await
+fn operator(home: &Home, at: Option<(usize, Fault)>) -> Operator {
+    Operator::start(home, at, clock(), SEED)
 }
 
 fn is_ready(tenant: Option<&Tenant>) -> bool {
@@ -74,7 +74,7 @@ async fn creating_a_tenant_survives_a_fault_at_each_write() {
     let client = support::cluster().await;
     with_faults(&client, "create", async |home: Home, name: String, at| {
         home.apply(&tenant(&name, &json!({ "spec": { "customer": { "email": "ana@acme.example" } } }))).await;
-        let operator = operator(&home, at).await.drive(&home, &name, is_ready).await;
+        let operator = operator(&home, at).drive(&home, &name, is_ready).await;
         let writes = operator.network.writes().len();
         let tenant = home.tenants().get(&name).await.expect("the tenant");
         (footprint(&home.client, &tenant).await, writes)
@@ -92,11 +92,11 @@ async fn changing_a_tenants_plan_survives_a_fault_at_each_write() {
         larger["spec"]["entitlements"]["maxUsers"] = json!(20);
         home.apply(&larger).await;
         home.apply(&tenant(&name, &json!({}))).await;
-        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        operator(&home, None).drive(&home, &name, is_ready).await;
         let change = json!({ "spec": { "subscription": { "planRef": { "name": "larger" } } } });
         home.apply(&tenant(&name, &change)).await;
         let operator =
-            operator(&home, at).await.drive(&home, &name, |tenant| is_ready(tenant) && runs_on(tenant, "larger")).await;
+            operator(&home, at).drive(&home, &name, |tenant| is_ready(tenant) && runs_on(tenant, "larger")).await;
         let writes = operator.network.writes().len();
         let tenant = home.tenants().get(&name).await.expect("the tenant");
         (footprint(&home.client, &tenant).await, writes)
@@ -110,10 +110,10 @@ async fn deleting_a_tenant_survives_a_fault_at_each_write() {
     let client = support::cluster().await;
     with_faults(&client, "delete", async |home: Home, name: String, at| {
         home.apply(&tenant(&name, &json!({}))).await;
-        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        operator(&home, None).drive(&home, &name, is_ready).await;
         let before = home.tenants().get(&name).await.expect("the tenant");
         home.tenants().delete(&name, &DeleteParams::default()).await.expect("it may be deleted");
-        let operator = operator(&home, at).await.drive(&home, &name, |tenant| tenant.is_none()).await;
+        let operator = operator(&home, at).drive(&home, &name, |tenant| tenant.is_none()).await;
         (footprint(&home.client, &before).await, operator.network.writes().len())
     })
     .await;
@@ -125,14 +125,14 @@ async fn a_roll_out_survives_a_fault_at_each_write() {
     let client = support::cluster().await;
     with_faults(&client, "roll-out", async |home: Home, name: String, at| {
         home.apply(&tenant(&name, &json!({}))).await;
-        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        operator(&home, None).drive(&home, &name, is_ready).await;
         home.apply(&rollout("spring", &image("2"))).await;
         let rollouts: Api<FleetRollout> = Api::namespaced(home.client.clone(), &home.namespace);
         let is_over = async || {
             let status = rollouts.get("spring").await.expect("the roll-out").status;
             status.and_then(|status| status.state) == Some(RolloutState::Succeeded)
         };
-        let operator = operator(&home, at).await.drive_until(&home, &name, is_over).await;
+        let operator = operator(&home, at).drive_until(&home, &name, is_over).await;
         let tenant = home.tenants().get(&name).await.expect("the tenant");
         assert!(is_ready(Some(&tenant)));
         let mut found = footprint(&home.client, &tenant).await;
@@ -149,13 +149,13 @@ async fn repairing_what_somebody_changed_survives_a_fault_at_each_write() {
     let client = support::cluster().await;
     with_faults(&client, "drift", async |home: Home, name: String, at| {
         home.apply(&tenant(&name, &json!({}))).await;
-        operator(&home, None).await.drive(&home, &name, is_ready).await;
+        operator(&home, None).drive(&home, &name, is_ready).await;
         let tenant = home.tenants().get(&name).await.expect("the tenant");
         let before = footprint(&home.client, &tenant).await;
         change_by_hand(&home, tenant.status.as_ref().and_then(|status| status.namespace.as_deref())).await;
         assert_ne!(footprint(&home.client, &tenant).await, before);
         let is_repaired = async || footprint(&home.client, &tenant).await == before;
-        let operator = operator(&home, at).await.drive_until(&home, &name, is_repaired).await;
+        let operator = operator(&home, at).drive_until(&home, &name, is_repaired).await;
         (footprint(&home.client, &tenant).await, operator.network.writes().len())
     })
     .await;

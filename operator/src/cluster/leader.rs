@@ -109,7 +109,7 @@ impl Leader {
     }
 
     /// Who cannot renew stops before others take over.
-    fn stop_if_overdue(&self) {
+    pub fn stop_if_overdue(&self) {
         let is_overdue = self.renewed.is_none_or(|renewed| age(renewed, self.clock.now()) >= ACTING);
         if is_overdue {
             self.say(Shards::default());

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::build::{Child, entitlements};
+use super::dereference::asked_hosts;
 use super::keys::Keys;
 use super::server::{Health, ServerPower, sha256};
 use super::validate::{Refusal, Route, Validated};
@@ -64,6 +65,7 @@ pub fn status(tenant: &Tenant, found: &Found, now: Timestamp) -> TenantStatus {
         observed_generation: generation,
         namespace: Some(names::namespace(tenant)),
         url: validated.map(url).or(before.url),
+        hostnames: hostnames(tenant, validated, before.hostnames),
         shard: tenant.uid().map(|uid| i32::try_from(shard_of(&uid)).unwrap_or_default()),
         plan: found.plan.clone().or(before.plan),
         entitlements: validated.map(|validated| entitled(validated, health)).or(before.entitlements),
@@ -98,6 +100,15 @@ fn url(tenant: &Validated) -> String {
         format!("https://{}", tenant.host)
     } else {
         format!("http://{}.{}.svc", names::SERVER, tenant.namespace)
+    }
+}
+
+/// One whose request is refused keeps what it has and still asks for.
+fn hostnames(tenant: &Tenant, validated: Option<&Validated>, before: Vec<String>) -> Vec<String> {
+    let asked = asked_hosts(tenant);
+    match validated {
+        Some(validated) => validated.hosts.iter().filter(|host| asked.contains(&host.as_str())).cloned().collect(),
+        None => before.into_iter().filter(|host| asked.contains(&host.as_str())).collect(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod fault;
 pub mod operator;
+pub mod running;
 pub mod watch_fault;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,23 +28,28 @@ pub fn image(digit: &str) -> String {
 pub async fn cluster() -> Client {
     assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG names no cluster: make cluster-test starts one");
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = builder().await.build();
+    let client = builder(&config().await).build();
     install_definitions(&client).await;
     client
+}
+
+async fn config() -> kube::Config {
+    kube::Config::infer().await.expect("KUBECONFIG names a cluster")
 }
 
 /// What requests go through.
 pub type Service =
     BoxService<http::Request<kube::client::Body>, http::Response<Box<kube::client::DynBody>>, tower::BoxError>;
 
-/// A client for it, before layers.
-pub async fn builder() -> ClientBuilder<Service> {
-    let mut config = kube::Config::infer().await.expect("KUBECONFIG names a cluster");
+/// A client for a cluster, before layers.
+fn builder(config: &kube::Config) -> ClientBuilder<Service> {
+    let mut config = config.clone();
     config.default_retry = false;
     ClientBuilder::try_from(config).expect("a client")
 }
 
-async fn install_definitions(client: &Client) {
+/// Brings our custom resources to a cluster.
+pub async fn install_definitions(client: &Client) {
     use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let manager = PatchParams::apply("test").force();
@@ -66,14 +72,21 @@ pub struct Home {
     pub namespace: String,
     /// A client without faults.
     pub client: Client,
+    config: kube::Config,
 }
 
 impl Home {
-    /// Makes one.
+    /// Makes one on the cluster that `KUBECONFIG` names.
     pub async fn new(client: &Client) -> Self {
+        Self::on(client, config().await).await
+    }
+
+    /// Makes one on a cluster.
+    pub async fn on(client: &Client, config: kube::Config) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let home = Self { namespace: format!("home-{}-{number}", std::process::id()), client: client.clone() };
+        let namespace = format!("home-{}-{number}", std::process::id());
+        let home = Self { namespace, client: client.clone(), config };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": home.namespace } });
         home.apply_at(&ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&()), None, &namespace).await;
         home.apply(&plan("team")).await;
@@ -83,6 +96,11 @@ impl Home {
         }))
         .await;
         home
+    }
+
+    /// A client for its cluster, before layers.
+    pub fn builder(&self) -> ClientBuilder<Service> {
+        builder(&self.config)
     }
 
     /// Applies an object of ours as a person would.

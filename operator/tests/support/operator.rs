@@ -19,7 +19,6 @@ use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::builder;
 use super::fault::{Fault, Network};
 
 /// Servers as they should be: simulated nodes run none, so this answers in their place, from the very object that a server
@@ -60,9 +59,9 @@ pub struct Operator {
 
 impl Operator {
     /// Starts one that looks after the tenants of `home`.
-    pub async fn start(home: &super::Home, at: Option<(usize, Fault)>, clock: Arc<ManualClock>, seed: u64) -> Self {
+    pub fn start(home: &super::Home, at: Option<(usize, Fault)>, clock: Arc<ManualClock>, seed: u64) -> Self {
         let network = Network::new(at, clock.clone());
-        let client = builder().await.with_layer(&network).build();
+        let client = home.builder().with_layer(&network).build();
         let context = Context {
             cluster: Cluster::new(client, clock.clone(), Arc::default()),
             index: Arc::new(Index::default()),
@@ -135,7 +134,7 @@ impl Operator {
             self.step(name).await;
             if self.network.is_killed() {
                 let seed = u64::from(std::process::id());
-                self = Self::start(home, None, self.clock.clone(), seed).await;
+                self = Self::start(home, None, self.clock.clone(), seed);
                 continue;
             }
             if is_reached().await {

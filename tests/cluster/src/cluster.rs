@@ -12,9 +12,12 @@ use tempfile::TempDir;
 use crate::control_plane::ADMIN;
 use crate::kubectl::Kubectl;
 use crate::process::Identity;
-use crate::program::Program;
+use crate::program::{ETCD, HELM, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, KUBECTL, KWOK, Program};
 use crate::state::{Recorded, StateFolder};
 use crate::{NoNode, Node, control_plane, fake_nodes, foreign_crds, node};
+
+/// What a cluster without a real node is made of and used with.
+const PROGRAMS: [Program; 7] = [ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, KUBECTL, KWOK, HELM];
 
 /// How many simulated nodes a cluster has.
 const FAKE_NODES: usize = 3;
@@ -197,6 +200,18 @@ fn this_process() -> Result<Identity> {
 fn start(folder: &StateFolder) -> Result<()> {
     control_plane::start(folder)?;
     fake_nodes::start(folder, FAKE_NODES)
+}
+
+/// Builds every program that this machine can run and that the cache lacks.
+///
+/// # Errors
+/// When Go is missing, or a build fails.
+pub fn build_programs() -> Result<()> {
+    let of_node = if Node::why_not().is_none() { &node::PROGRAMS[..] } else { &[] };
+    for program in PROGRAMS.iter().chain(of_node) {
+        program.binary()?;
+    }
+    Ok(())
 }
 
 /// Stops the cluster of that name, and every cluster whose owner has died; returns the names of those that were stopped.

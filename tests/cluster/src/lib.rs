@@ -18,7 +18,7 @@ pub mod program;
 mod state;
 mod wait;
 
-pub use cluster::{Cluster, stop_named};
+pub use cluster::{Cluster, build_programs, stop_named};
 pub use forward::Forwarded;
 pub use node::{NoNode, Node, VOLUME_CLASS};
 

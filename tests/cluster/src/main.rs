@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use cartera_cluster::image::{self, Image};
-use cartera_cluster::{Cluster, stop_named};
+use cartera_cluster::{Cluster, build_programs, stop_named};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Action {
     Up,
     /// Adds the node that really runs pods, on Linux as root; starts the cluster when it is not there.
     Node,
+    /// Builds what a cluster and its real node are made of, where that was not done yet: otherwise whoever needs it does.
+    Build,
     /// Writes the image of one binary as a tar of its OCI layout; needs neither an engine nor a registry.
     Image {
         /// What the image is called, with its tag.
@@ -73,6 +75,10 @@ fn run(cli: &Cli) -> Result<String> {
             let cluster = Cluster::up(&cli.name)?;
             cluster.real_node()?;
             Ok(export(&cluster))
+        }
+        Action::Build => {
+            build_programs()?;
+            Ok(String::new())
         }
         Action::Image { image: name, binary, layout, lay } => {
             let image = Image::of(name, binary)?;

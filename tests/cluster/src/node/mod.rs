@@ -36,7 +36,7 @@ const FOLDER: &str = "node";
 const JOINED: &str = "node/joined";
 
 /// What the node is made of: all is built before the first of it begins to wait for the next.
-const PROGRAMS: [Program; 8] = [CONTAINERD, CONTAINERD_SHIM, CTR, RUNC, PAUSE, KUBELET, KUBE_PROXY, COREDNS];
+pub(crate) const PROGRAMS: [Program; 8] = [CONTAINERD, CONTAINERD_SHIM, CTR, RUNC, PAUSE, KUBELET, KUBE_PROXY, COREDNS];
 
 /// A node that runs what it is told to.
 #[derive(Debug)]
