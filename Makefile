@@ -15,8 +15,8 @@ demo: setup ## build, then serve a made-up company on http://localhost:8080 unti
 	@cargo build --locked --profile demo --bin cartera --bin cartera-device
 	@exec target/demo/cartera demo $(DEMO)
 
-test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies
-	@scripts/verify format lints tests wasm dependencies
+test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies, a real Kubernetes
+	@scripts/verify format programs lints tests wasm dependencies cluster
 
 soak: setup ## ten thousand seeds of the simulation and a hundred kills, release build; stopped, it goes on where it was
 	@cargo build --release --locked --bins
@@ -48,8 +48,8 @@ cluster-node: setup ## the same, and a node that really runs pods; on Linux as r
 cluster-down: setup ## stop it: nothing of it stays
 	@scripts/cluster down
 
-cluster-test: setup ## run the tests that need a Kubernetes, ignored elsewhere: starts one, tests the operator on it, stops it
-	@scripts/cluster-test
+cluster-test: setup ## only the tests that need a Kubernetes: starts one, tests the operator on it, stops it
+	@scripts/verify cluster
 
 bench-operator: setup ## measure the operator with a thousand tenants, release build, beside plain applies; on a quiet machine
 	@scripts/bench-operator

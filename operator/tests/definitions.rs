@@ -9,25 +9,12 @@ use cartera_operator::crd::{FleetRollout, RolloutState};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 use support::operator::holds;
 use support::running::{Running, namespace, ready, removed, said, until};
 use support::{Home, image, rollout, tenant};
-
-/// A cluster with the definitions of ours and of others, and a home on it.
-async fn home(cluster: &Cluster) -> Home {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).expect("a kubeconfig");
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
-    let client = Client::try_from(config.clone()).expect("a client");
-    support::install_definitions(&client).await;
-    Home::on(&client, config).await
-}
 
 /// Everything that other software would do is asked for.
 fn platform() -> Value {
@@ -74,7 +61,7 @@ async fn remove_definition(home: &Home, name: &str) {
 async fn routes_certificates_and_measurements_are_what_their_own_projects_define() {
     let cluster = Cluster::start().expect("a cluster");
     cluster.install_foreign_crds().expect("definitions of others");
-    let home = home(&cluster).await;
+    let home = Home::reach(cluster.kubeconfig()).await;
     home.apply(&platform()).await;
     let running = Running::start(&home);
     let domains = json!([
@@ -148,7 +135,7 @@ async fn a_kind_that_goes_is_done_without(cluster: &Cluster, home: &Home, namesp
 #[ignore = "starts a cluster: make cluster-test"]
 async fn a_definition_of_ours_that_goes_stops_only_what_it_defines() {
     let cluster = Cluster::start().expect("a cluster");
-    let home = home(&cluster).await;
+    let home = Home::reach(cluster.kubeconfig()).await;
     let running = Running::start(&home);
     home.apply(&tenant("acme", &json!({}))).await;
     let acme = ready(&home, "acme").await;

@@ -7,10 +7,12 @@ pub mod operator;
 pub mod running;
 pub mod watch_fault;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -81,8 +83,18 @@ impl Home {
         Self::on(client, config().await).await
     }
 
-    /// Makes one on a cluster.
-    pub async fn on(client: &Client, config: kube::Config) -> Self {
+    /// Makes one on the cluster that a kubeconfig leads to, which gets our custom resources.
+    pub async fn reach(kubeconfig: &Path) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
+        let client = builder(&config).build();
+        install_definitions(&client).await;
+        Self::on(&client, config).await
+    }
+
+    async fn on(client: &Client, config: kube::Config) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("home-{}-{number}", std::process::id());

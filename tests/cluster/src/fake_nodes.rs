@@ -14,6 +14,9 @@ use crate::state::StateFolder;
 /// What kwok is to do with nodes, pods and claims, in the folders of its module.
 const STAGES: [&str; 4] = ["node/fast", "node/heartbeat", "pod/fast", "volume/fast"];
 
+/// How often kwok is started before it is given up.
+const ATTEMPTS: usize = 3;
+
 /// Starts kwok with some nodes and waits until they are ready.
 pub(crate) fn start(folder: &StateFolder, count: usize) -> Result<()> {
     let (stages, objects) = read_stages()?;
@@ -23,15 +26,24 @@ pub(crate) fn start(folder: &StateFolder, count: usize) -> Result<()> {
     kwok.arg("--kubeconfig").arg(folder.join(ADMIN)).arg("--config").arg(stages);
     kwok.args(["--manage-all-nodes=false", "--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake"]);
     kwok.args(["--server-address", &format!("127.0.0.1:{port}")]);
-    let started = Started::spawn(folder, "kwok", &mut kwok)?;
 
     let kubectl = Kubectl::of(folder)?;
     let nodes: String = (0..count).map(fake_node).collect();
     kubectl.apply(&format!("{objects}{nodes}"))?;
-    started.wait_until("the simulated nodes to be ready", || {
-        let ready = kubectl.run(["wait", "--for=condition=Ready", "node", "--selector=type=kwok", "--timeout=1s"]);
-        Ok(ready.is_ok())
-    })
+    let come_up = |kwok: &mut Command| {
+        let started = Started::spawn(folder, "kwok", kwok)?;
+        started.wait_until("the simulated nodes to be ready", || {
+            let ready = kubectl.run(["wait", "--for=condition=Ready", "node", "--selector=type=kwok", "--timeout=1s"]);
+            Ok(ready.is_ok())
+        })
+    };
+    // Its controllers fill one table as they start, and kwok 0.8 may die of that: "concurrent map writes".
+    for _ in 1..ATTEMPTS {
+        if come_up(&mut kwok).is_ok() {
+            return Ok(());
+        }
+    }
+    come_up(&mut kwok)
 }
 
 /// Leaves pods and claims to a real node, but for those that ask for a simulated one: its volumes would lie in /tmp.
