@@ -18,10 +18,11 @@ demo: setup ## build, then serve a made-up company on http://localhost:8080 unti
 test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies, a real Kubernetes
 	@scripts/verify format programs lints tests wasm dependencies cluster
 
-soak: setup ## ten thousand seeds of the simulation and a hundred kills, release build; stopped, it goes on where it was
+soak: setup ## ten thousand seeds of the simulation, a hundred kills, every fault under the whole conformance suite; stopped, it goes on
 	@cargo build --release --locked --bins
 	@cargo test --release --locked --package cartera-tests --test simulation -- --ignored --nocapture soak
 	@KILL_ROUNDS=100 cargo test --release --locked --package cartera-tests --test kill load
+	@CONFORMANCE_WHOLE=1 cargo test --release --locked --package cartera-tests --test conformance exactly_that
 
 check: setup ## format, lints and dependencies, without running a test
 	@scripts/verify format lints dependencies

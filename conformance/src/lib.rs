@@ -34,19 +34,29 @@ pub use target::{Person, Target, TargetError};
 use check::Unmet;
 use world::World;
 
+/// The section of the specification that a check belongs to; none where no check has that name.
+#[must_use]
+pub fn section_of(check_name: &str) -> Option<&'static str> {
+    let has_it = |section: &&&check::Section| section.checks.iter().any(|check| check.name == check_name);
+    section::ALL.iter().find(has_it).map(|section| section.name)
+}
+
 /// Runs every check that `only` names (by section or by its own name; all when empty), in the order of the
 /// specification, and tells `progress` the name of each before it begins.
 ///
 /// # Errors
 /// When the server cannot be signed in to, or serves no model in which the suite can make a record: then nothing was
 /// checked.
-pub fn run(target: &Target, only: &[String], mut progress: impl FnMut(&str)) -> Result<Report, TargetError> {
+pub fn run(target: &Target, only: &[impl AsRef<str>], mut progress: impl FnMut(&str)) -> Result<Report, TargetError> {
     let mut world = World::open(target)?;
     let mut sections = Vec::new();
     for section in section::ALL {
         let mut findings = Vec::new();
         for check in section.checks {
-            let is_asked = only.iter().any(|name| name == check.name || name.eq_ignore_ascii_case(section.name));
+            let is_asked = only
+                .iter()
+                .map(AsRef::as_ref)
+                .any(|name| name == check.name || name.eq_ignore_ascii_case(section.name));
             if !only.is_empty() && !is_asked {
                 continue;
             }

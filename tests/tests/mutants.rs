@@ -1,8 +1,8 @@
 //! The simulation can fail: each mistake that is made on purpose is noticed within a few seeds.
 //!
-//! Built with the feature `seeded-faults` of this package alone, never with the workspace: cargo gives every package of
-//! one build the same features, and the commands that the other tests run, and people, must not be able to make these
-//! mistakes. `scripts/verify tests` runs it after the others.
+//! Built with the feature `seeded-faults`, in a build of its own without any command: cargo gives every package of one build
+//! the same features, and the commands that the other tests run, and people, must not be able to make these mistakes.
+//! `scripts/verify tests` runs it after the others.
 
 #![expect(clippy::print_stdout, reason = "with --nocapture it tells what notices which mistake")]
 

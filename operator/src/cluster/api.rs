@@ -128,8 +128,10 @@ impl Cluster {
         loop {
             tries += 1;
             let answer = tokio::select! {
-                answer = request() => answer,
+                // First: the time counts from before the request is made.
+                biased;
                 () = self.clock.limit(REQUEST_LIMIT) => Err(timed_out()),
+                answer = request() => answer,
             };
             self.metrics.asked(verb(action), &place.resource.kind, code(&answer));
             let error = match answer {

@@ -16,6 +16,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tower::util::BoxService;
 
 use cartera_operator::cluster::merge_patch;
@@ -26,12 +27,15 @@ pub fn image(digit: &str) -> String {
     format!("registry.example/cartera@sha256:{}", digit.repeat(64))
 }
 
+/// What is made while a definition is applied may be refused: no test does it under the hands of another.
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+
 /// The cluster that `KUBECONFIG` names, with our custom resources.
 pub async fn cluster() -> Client {
     assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG names no cluster: make cluster-test starts one");
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = builder(&config().await).build();
-    install_definitions(&client).await;
+    INSTALLED.get_or_init(|| install_definitions(&client)).await;
     client
 }
 

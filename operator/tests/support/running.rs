@@ -85,13 +85,13 @@ impl Running {
 
 /// Waits until `what` gives something.
 pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    for _ in 0..600 {
+    for _ in 0..1_800 {
         if let Some(found) = look().await {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("in a minute there was no {what}");
+    panic!("in three minutes there was no {what}");
 }
 
 /// Waits until people can work with a tenant.
