@@ -80,6 +80,35 @@ fn a_damaged_record_is_mended_by_itself() {
     assert_eq!(mended["times"], 1, "the administrator sees it: {listed}");
 }
 
+#[test]
+fn contents_that_no_sequence_tells_of_are_compared_after_a_week_and_the_administrator_sees_what_was_wrong() {
+    let server = Server::start();
+    let _company = Company::found(&server);
+    fill(&server);
+    let device = server.device(Company::ANA);
+    sync(&device);
+    let before = held(&device);
+    let store = store_of(&device);
+    let compared_long_ago = "UPDATE position SET body = json_set(body, '$.compared_at_ms', 0)";
+    assert_eq!(store.execute(compared_long_ago, []).expect("the store is ours"), 1);
+    drop(store);
+    sync(&device);
+    let listed = server.cartera(&["device", "list"]).ok();
+    assert_eq!(listed["devices"][0]["mended"], Value::Null, "comparing alone is no news: {listed}");
+
+    let store = store_of(&device);
+    assert_eq!(store.execute(compared_long_ago, []).expect("the store is ours"), 1);
+    let damaged = "UPDATE record SET body = json_remove(body, '$.name') WHERE num = (SELECT max(num) FROM record)";
+    assert_eq!(store.execute(damaged, []).expect("the store is ours"), 1);
+    drop(store);
+    assert_ne!(held(&device), before);
+    sync(&device);
+    assert_eq!(held(&device), before, "what was damaged is as it was");
+    let listed = server.cartera(&["device", "list"]).ok();
+    let mended = &listed["devices"][0]["mended"];
+    assert_eq!((&mended["times"], &mended["why"]), (&Value::from(1), &Value::from("deep")), "{listed}");
+}
+
 /// What a restore is about: two phones that wrote after the backup was made.
 struct Scene {
     server: Server,

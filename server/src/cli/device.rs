@@ -37,8 +37,8 @@ async fn list(api: &LocalApi) -> Result<Answer, Failure> {
     let listed: Value = api.get("/api/v1/devices").await?;
     let devices = listed["devices"].as_array().map_or(&[][..], Vec::as_slice);
     let mut lines = vec![format!(
-        "{:<24} {:<36} {:<7} {:<5} {:>8} {:>10} {:>10} {:>6} PROBLEM",
-        "NAME", "DEVICE", "ACTIVE", "WAKES", "WAITING", "OLDEST", "LAG", "MENDED"
+        "{:<24} {:<36} {:<7} {:<5} {:>8} {:>10} {:>10} {:<7} {:>6} {:<10} PROBLEM",
+        "NAME", "DEVICE", "ACTIVE", "WAKES", "WAITING", "OLDEST", "LAG", "DIGEST", "MENDED", "APP"
     )];
     lines.extend(devices.iter().map(line));
     Ok(Answer::new(&listed, lines.join("\n")))
@@ -57,11 +57,13 @@ fn line(device: &Value) -> String {
         _ => "-".to_owned(),
     };
     format!(
-        "{:<24} {:<36} {active:<7} {wakes:<5} {waiting:>8} {:>10} {:>10} {mended:>6} {problem}",
+        "{:<24} {:<36} {active:<7} {wakes:<5} {waiting:>8} {:>10} {:>10} {:<7} {mended:>6} {:<10} {problem}",
         text(&device["name"]),
         text(&device["id"]),
         age(&report["oldest_ms"]),
-        age(&report["lag_ms"])
+        age(&report["lag_ms"]),
+        text(&report["digest"]),
+        text(&report["app"])
     )
 }
 
@@ -74,5 +76,29 @@ fn age(ms: &Value) -> String {
         120..=7_199 => format!("{} min", seconds / 60),
         7_200..=172_799 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_one_line_with_all_that_it_reported() {
+        let device = json!({
+            "name": "Tablet", "id": "01a10bef", "active": true, "wake": {}, "mended": { "times": 2 },
+            "report": {
+                "waiting": 3, "oldest_ms": 180_000, "lag_ms": 90_000, "digest": "differs", "app": "0.1.0",
+                "problem": "unreachable", "attention": 1,
+            },
+        });
+        let told: Vec<String> = line(&device).split_whitespace().map(str::to_owned).collect();
+        let expected = "Tablet 01a10bef yes yes 3 3 min 90 s differs 2 0.1.0 unreachable";
+        assert_eq!(told.join(" "), expected);
+        let silent = json!({ "name": "Phone", "id": "01a10bf0", "active": false });
+        let told: Vec<String> = line(&silent).split_whitespace().map(str::to_owned).collect();
+        assert_eq!(told.join(" "), "Phone 01a10bf0 no no - - - - 0 - -");
     }
 }

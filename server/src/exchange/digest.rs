@@ -44,6 +44,9 @@ pub(super) async fn digest(
         mismatch::count(&app, device.num, why).await?;
     }
     let compared = compare(&app, &caller, device, &request, &cursor).await?;
+    if request.deep && compared.count > 0 {
+        mismatch::found(&app, device.num).await?;
+    }
     app.metrics().exchange(compared.count as u64, compared.operations.len() as u64);
     Ok(axum::Json(DigestResponse {
         protocol: PROTOCOL_VERSION,

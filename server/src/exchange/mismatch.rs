@@ -7,12 +7,19 @@ use crate::app::App;
 /// A device that compares again and again is counted in the database once in this time: it costs a commit.
 const COUNTED_EVERY_MS: i64 = 60_000;
 
-/// Counts a device that begins to compare. That it comes to compare contents from time to time says nothing about it.
+/// Counts a device that begins to compare. That it comes to compare contents from time to time says nothing about it, until
+/// something is [`found`].
 pub(super) async fn count(app: &App, device: i64, why: MendReason) -> Result<(), sqlx::Error> {
     app.metrics().mend(why);
-    if why == MendReason::Deep {
-        return Ok(());
-    }
+    if why == MendReason::Deep { Ok(()) } else { remember(app, device, why).await }
+}
+
+/// Counts a device whose contents were compared and are not what they should be.
+pub(super) async fn found(app: &App, device: i64) -> Result<(), sqlx::Error> {
+    remember(app, device, MendReason::Deep).await
+}
+
+async fn remember(app: &App, device: i64, why: MendReason) -> Result<(), sqlx::Error> {
     let now_ms = app.clock().now_ms();
     let last: Option<i64> = sqlx::query_scalar("SELECT last_ms FROM digest_mismatch WHERE device = $1")
         .bind(device)

@@ -79,7 +79,7 @@ async fn ask(
     if !open.admit(import) {
         return Err(ApiError::new(TOO_MANY_REQUESTS)
             .detail("Too many imports are running; wait until one has ended.")
-            .retry_after(std::time::Duration::from_secs(10)));
+            .retry_after(app.entropy().spread(std::time::Duration::from_secs(10))));
     }
     let location = format!("/api/v1/imports/{}", job.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(job)).into_response())
@@ -216,7 +216,7 @@ async fn take_back(State(app): State<App>, caller: Caller, Path(id): Path<Uuid>)
             .detail(format!("Only an import that is done can be taken back; this one is {}.", job.state.name())));
     }
     let undone = super::undo::undo(&app, caller.author(), job, from, to).await;
-    Ok(Json(undone.map_err(unwritten)?))
+    Ok(Json(undone.map_err(|error| unwritten(&app, error))?))
 }
 
 async fn find(app: &App, open: &OpenImports, caller: &Caller, id: Uuid) -> Result<ImportJob, ApiError> {

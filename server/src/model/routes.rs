@@ -158,10 +158,13 @@ async fn add_layer(
             message,
         }]));
     }
-    apply::apply(&app, &layer.name, &layer.yaml, query.check).await.map(Json).map_err(|error| refuse(error, &caller))
+    apply::apply(&app, &layer.name, &layer.yaml, query.check)
+        .await
+        .map(Json)
+        .map_err(|error| refuse(&app, error, &caller))
 }
 
-fn refuse(error: ApplyError, caller: &Caller) -> ApiError {
+fn refuse(app: &App, error: ApplyError, caller: &Caller) -> ApiError {
     match error {
         ApplyError::Refused(problems) => {
             let detail = match caller.language {
@@ -175,7 +178,7 @@ fn refuse(error: ApplyError, caller: &Caller) -> ApiError {
             });
             ApiError::new(INVALID_MODEL).detail(detail).fields(fields)
         }
-        ApplyError::Writer(error) => unwritten(error),
+        ApplyError::Writer(error) => unwritten(app, error),
         ApplyError::Roles(_) | ApplyError::Database(_) => ApiError::internal(error),
     }
 }

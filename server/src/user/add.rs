@@ -67,7 +67,8 @@ pub(super) async fn add(
     let email = person.email.trim().to_lowercase();
     let change = change_for(&app, &person, &email).await?;
     let (user, created) = (change.record, change.kind == MutationKind::Create);
-    let decisions = app.writer().write(caller.author(), vec![change], true).await.map_err(unwritten)?;
+    let decisions =
+        app.writer().write(caller.author(), vec![change], true).await.map_err(|error| unwritten(&app, error))?;
     decisions.into_iter().try_for_each(accepted)?;
     if let Some(password) = &person.password {
         set_password(&app, user, password).await?;

@@ -213,6 +213,7 @@ impl Engine {
         let goes_on = hunt.has_mended || is_cursor_old;
         self.work.push_back(Work::MendEnded { cursor: goes_on.then(|| hunt.cursor.clone()) });
         if hunt.why == MendReason::Deep {
+            self.mending.was_same = Some(!hunt.has_mended);
             self.work.push_back(Work::Compared { at_ms: now_ms });
         }
         self.is_wanted = goes_on || self.is_rest();

@@ -150,6 +150,11 @@ fn sixteen_phones_push_into_kills_at_random_moments_and_nothing_acknowledged_is_
     assert_nothing_is_lost(&server, &writers, &[0; WRITERS]);
     assert!(answered >= 3 * rounds, "hardly a push was answered: {answered}");
 
+    // What the server keeps of digests from commit to commit is what a device finds in all the records that it was given.
+    let device = server.device(Company::ANA);
+    let told = device.run(&["sync"]).ok();
+    assert_eq!((&told["in_step"], &told["comparisons"]), (&json!(true), &json!(0)), "digests agree: {told}");
+
     // Each effect once: as many accounts as were made, and in each log every entry once and in order.
     let made: usize = writers.iter().map(|writer| 1 + writer.pushes * (BATCH - 1)).sum();
     assert_eq!(company.admin.count("account"), made as u64 + 1);

@@ -33,7 +33,7 @@ pub async fn check_password(
     // Who has to wait takes no turn from those who need not.
     expect_patience(app, client)?;
     // Attempts are judged one after the other: those made at the same time count as well.
-    let turn = app.auth().passwords.turn().await.map_err(refused)?;
+    let turn = app.auth().passwords.turn().await.map_err(|error| refused(app, error))?;
     expect_patience(app, client)?;
     let now_ms = app.clock().now_ms();
     let failures = account.failures(app.db(), now_ms).await?;
@@ -47,7 +47,7 @@ pub async fn check_password(
         Some(user) => stored_password(app, user).await?,
         None => None,
     };
-    let is_right = turn.verify(password, stored.clone()).await.map_err(refused)?;
+    let is_right = turn.verify(password, stored.clone()).await.map_err(|error| refused(app, error))?;
     let Some(user) = user.filter(|_| is_right) else {
         app.auth().addresses.note_failure(client, now_ms);
         account.note_failure(app.db(), now_ms).await?;
@@ -60,7 +60,7 @@ pub async fn check_password(
         account.forget_failures(app.db()).await?;
     }
     if stored.is_some_and(|stored| app.auth().passwords.is_outdated(&stored)) {
-        let hash = turn.hash(password, app.entropy()).await.map_err(refused)?;
+        let hash = turn.hash(password, app.entropy()).await.map_err(|error| refused(app, error))?;
         let mut tx = app.db().write().await?;
         sqlx::query("UPDATE credential SET password = $2 WHERE user = $1")
             .bind(user.0)
@@ -141,7 +141,7 @@ pub async fn set_shared_password(app: &App, users: &[RecordId], password: &str) 
 /// # Errors
 /// `invalid`.
 pub fn accept_password(app: &App, password: &str) -> Result<(), ApiError> {
-    app.auth().passwords.accept(password).map_err(refused)
+    app.auth().passwords.accept(password).map_err(|error| refused(app, error))
 }
 
 fn who_signs_in(app: &App, email: &str) -> Option<RecordId> {
@@ -159,8 +159,8 @@ async fn stored_password(app: &App, user: RecordId) -> Result<Option<String>, sq
 
 async fn store(app: &App, users: &[RecordId], password: &str, is_given: bool) -> Result<(), ApiError> {
     accept_password(app, password)?;
-    let turn = app.auth().passwords.turn().await.map_err(refused)?;
-    let hash = turn.hash(password, app.entropy()).await.map_err(refused)?;
+    let turn = app.auth().passwords.turn().await.map_err(|error| refused(app, error))?;
+    let hash = turn.hash(password, app.entropy()).await.map_err(|error| refused(app, error))?;
     let mut tx = app.db().write().await?;
     for user in users {
         sqlx::query(
@@ -179,11 +179,11 @@ async fn store(app: &App, users: &[RecordId], password: &str, is_given: bool) ->
     Ok(())
 }
 
-fn refused(error: PasswordError) -> ApiError {
+fn refused(app: &App, error: PasswordError) -> ApiError {
     match error {
         PasswordError::Busy => ApiError::new(UNAVAILABLE)
             .detail("Too many people are signing in at this moment; try again shortly.")
-            .retry_after(Duration::from_secs(5)),
+            .retry_after(app.entropy().spread(Duration::from_secs(5))),
         PasswordError::TooShort { .. } | PasswordError::TooLong => {
             let problem =
                 FieldProblem { field: "password".into(), code: "length".into(), message: format!("{error}.") };

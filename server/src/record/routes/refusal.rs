@@ -7,6 +7,7 @@ use crm::model::{Label, Language};
 use sync_protocol::id::Sequence;
 use sync_protocol::wire::FieldProblem;
 
+use crate::app::App;
 use crate::entitlement::LIMIT_USERS;
 use crate::platform::http::problem::{CONFLICT, INVALID, NOT_FOUND, NOT_PERMITTED};
 use crate::platform::http::{ApiError, Kind};
@@ -137,7 +138,7 @@ pub fn stale(seq: Sequence, language: Language) -> ApiError {
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
 /// The problem of a write that could not be tried.
-pub fn unwritten(error: WriteError) -> ApiError {
+pub fn unwritten(app: &App, error: WriteError) -> ApiError {
     use crate::platform::http::problem::{UNAUTHENTICATED, UNAVAILABLE};
     match error {
         WriteError::NoRights => ApiError::new(UNAUTHENTICATED).cause(error),
@@ -146,7 +147,7 @@ pub fn unwritten(error: WriteError) -> ApiError {
             .detail(
                 "More changes wait to be written than the server takes at once; nothing was done. Repeat the change.",
             )
-            .retry_after(BUSY_RETRY),
+            .retry_after(app.entropy().spread(BUSY_RETRY)),
         WriteError::Database(_) => ApiError::internal(error),
     }
 }

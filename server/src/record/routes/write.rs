@@ -113,7 +113,8 @@ async fn if_match(
 }
 
 async fn write(app: &App, caller: &Caller, change: Change) -> Result<Decision, ApiError> {
-    let mut decisions = app.writer().write(caller.author(), vec![change], true).await.map_err(unwritten)?;
+    let mut decisions =
+        app.writer().write(caller.author(), vec![change], true).await.map_err(|error| unwritten(app, error))?;
     let decision = decisions.pop().ok_or_else(|| ApiError::internal(anyhow::anyhow!("one change had no decision")))?;
     match decision.verdict {
         Verdict::Applied | Verdict::Merged => Ok(decision),
