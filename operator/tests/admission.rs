@@ -2,6 +2,8 @@
 
 mod support;
 
+use cartera_operator::crd::PlatformConfig;
+use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use support::{Home, image, tenant};
 
@@ -108,6 +110,20 @@ async fn the_rules_of_a_roll_out_refuse_with_a_sentence_and_let_the_rest_through
         ),
     ];
     check(&home, cases).await;
+}
+
+/// No label at all would select every namespace. Whoever applies none leaves those that are there, so this is put.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn the_gateway_is_never_everybody() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    let platforms: Api<PlatformConfig> = Api::namespaced(client.clone(), &home.namespace);
+    let mut platform = platforms.get("default").await.expect("the platform of every home");
+    platform.spec.gateway.ingress_from.namespace_labels.clear();
+    let refused = platforms.replace("default", &PostParams::default(), &platform).await;
+    let refused = refused.expect_err("it selects everybody").to_string();
+    assert!(refused.contains("namespaceLabels") && refused.contains("at least 1 properties"), "{refused}");
 }
 
 /// Applies objects in this order; each is accepted, or refused with these words.

@@ -4,8 +4,9 @@
 mod support;
 
 use cartera_cluster::Cluster;
+use cartera_operator::cluster::definitions;
 use cartera_operator::cluster::{Kind, names};
-use cartera_operator::crd::{FleetRollout, RolloutState};
+use cartera_operator::crd::{FleetRollout, RolloutState, SCHEMA_ANNOTATION};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -140,12 +141,14 @@ async fn a_definition_of_ours_that_goes_stops_only_what_it_defines() {
     home.apply(&tenant("acme", &json!({}))).await;
     let acme = ready(&home, "acme").await;
     remove_definition(&home, "fleetrollouts.cartera.dev").await;
+    an_operator_does_not_begin_without(&home, "the cluster has no definition of fleetrollouts.cartera.dev").await;
     let services: Api<Service> = Api::namespaced(home.client.clone(), &namespace(&acme));
     services.delete(names::SERVER, &DeleteParams::default()).await.expect("a deletion");
     until("Service made anew", async || services.get_opt(names::SERVER).await.ok()?).await;
     ready(&home, "acme").await;
 
     support::install_definitions(&home.client).await;
+    definitions::expect(home.client.clone()).await.expect("everything is there");
     home.apply(&rollout("spring", &image("2"))).await;
     let rollouts: Api<FleetRollout> = Api::namespaced(home.client.clone(), &home.namespace);
     until("roll-out that succeeds", async || {
@@ -155,4 +158,14 @@ async fn a_definition_of_ours_that_goes_stops_only_what_it_defines() {
     .await;
     removed(&home, "acme").await;
     running.stop().await;
+
+    let earlier = json!({ "metadata": { "annotations": { SCHEMA_ANNOTATION: "0" } } });
+    let api: Api<CustomResourceDefinition> = Api::all(home.client.clone());
+    api.patch("plans.cartera.dev", &PatchParams::default(), &Patch::Merge(&earlier)).await.expect("an edit");
+    an_operator_does_not_begin_without(&home, "definition of plans.cartera.dev is of schema 0").await;
+}
+
+async fn an_operator_does_not_begin_without(home: &Home, why: &str) {
+    let refused = definitions::expect(home.client.clone()).await.expect_err("it is not as it should be").to_string();
+    assert!(refused.contains(why) && refused.contains("cartera-operator crds --apply"), "{refused}");
 }

@@ -3,13 +3,15 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cartera_operator::cluster::clock::ManualClock;
 use cartera_operator::cluster::names;
 use cartera_operator::crd::{FleetRollout, RolloutState, Tenant};
+use cartera_operator::tenant::server::{PREVIOUS_TOKEN, TOKEN};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolume, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -17,6 +19,7 @@ use serde_json::json;
 
 use support::fault::Fault;
 use support::operator::{Operator, footprint, holds};
+use support::running::namespace;
 use support::{Home, image, rollout, tenant};
 
 const SEED: u64 = 7;
@@ -112,9 +115,67 @@ async fn deleting_a_tenant_survives_a_fault_at_each_write() {
         home.apply(&tenant(&name, &json!({}))).await;
         operator(&home, None).drive(&home, &name, is_ready).await;
         let before = home.tenants().get(&name).await.expect("the tenant");
+        let volume = volume_of(&home.client, &before).await;
         home.tenants().delete(&name, &DeleteParams::default()).await.expect("it may be deleted");
-        let operator = operator(&home, at).drive(&home, &name, |tenant| tenant.is_none()).await;
+        let is_over = async || {
+            // Whatever takes the claim along comes after the volume was made to stay.
+            let is_kept = is_retained(&home.client, &volume).await;
+            let is_left = home.tenants().get_opt(&name).await.expect("a tenant or none").is_some();
+            assert!(is_kept || !is_going(&home.client, &before).await, "the data goes");
+            !is_left
+        };
+        let operator = operator(&home, at).drive_until(&home, &name, is_over).await;
+        assert!(is_retained(&home.client, &volume).await, "the data is gone");
         (footprint(&home.client, &before).await, operator.network.writes().len())
+    })
+    .await;
+}
+
+/// The volume that a tenant's claim is bound to.
+async fn volume_of(client: &Client, tenant: &Tenant) -> String {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(tenant));
+    let claim = claims.get(names::CLAIM).await.expect("a claim");
+    claim.spec.and_then(|spec| spec.volume_name).expect("a bound claim")
+}
+
+async fn is_retained(client: &Client, volume: &str) -> bool {
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let found = volumes.get_opt(volume).await.expect("an answer");
+    found.and_then(|volume| volume.spec?.persistent_volume_reclaim_policy).as_deref() == Some("Retain")
+}
+
+/// Whether a tenant's claim, or the namespace that takes it along, is being deleted or gone.
+async fn is_going(client: &Client, tenant: &Tenant) -> bool {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(tenant));
+    let space = namespaces.get_opt(&namespace(tenant)).await.expect("an answer");
+    let claim = claims.get_opt(names::CLAIM).await.expect("an answer");
+    space.is_none_or(|space| space.metadata.deletion_timestamp.is_some())
+        || claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_some())
+}
+
+/// What both sides know each other by changes, and the one before it counts until the server has read the new one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn making_keys_anew_survives_a_fault_at_each_write() {
+    let client = support::cluster().await;
+    with_faults(&client, "rotation", async |home: Home, name: String, at| {
+        home.apply(&tenant(&name, &json!({}))).await;
+        operator(&home, None).drive(&home, &name, is_ready).await;
+        let tenant = home.tenants().get(&name).await.expect("the tenant");
+        let secrets: Api<Secret> = Api::namespaced(home.client.clone(), &namespace(&tenant));
+        let key = async |which: &str| {
+            let secret = secrets.get(names::INTERNAL).await.expect("the keys");
+            secret.data.unwrap_or_default().remove(which).unwrap_or_default().0
+        };
+        let first = key(TOKEN).await;
+        // Of another seed: the same would make the same key again.
+        let operator = Operator::start(&home, at, clock(), SEED + 1);
+        operator.clock.advance(Duration::from_hours(24 * 91));
+        let is_rotated = async || key(TOKEN).await != first;
+        let operator = operator.drive_until(&home, &name, is_rotated).await;
+        assert_eq!(key(PREVIOUS_TOKEN).await, first, "once, or the server is locked out");
+        (footprint(&home.client, &tenant).await, operator.network.writes().len())
     })
     .await;
 }

@@ -188,9 +188,11 @@ impl Index {
         self.inner().tenants.retain(|uid, _| listed.contains(uid));
     }
 
-    /// Forgets the plans that a list did not have.
-    pub fn retain_plans(&self, listed: &HashSet<String>) {
-        self.inner().plans.retain(|_, plan| plan.uid().is_some_and(|uid| listed.contains(&uid)));
+    /// Forgets the plans that a list did not have; their names, and the tenants of each.
+    pub fn retain_plans(&self, listed: &HashSet<String>) -> Vec<(String, Vec<TenantUid>)> {
+        let is_gone = |plan: &Plan| plan.uid().is_none_or(|uid| !listed.contains(&uid));
+        let gone = self.plans().into_iter().filter(|plan| is_gone(plan)).map(|plan| plan.name_any());
+        gone.map(|name| (name.clone(), self.remove_plan(&name))).collect()
     }
 
     /// Forgets the roll-outs that a list did not have.

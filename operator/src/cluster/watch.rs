@@ -1,6 +1,6 @@
 //! One plain watcher for each kind: what it hears goes into the index, and whom it concerns is told to the controller.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
@@ -130,7 +130,11 @@ impl Watches {
                 .follow(unready, api, watcher::Config::default(), |change| match change {
                     Change::Put(plan) => concerns(plan.name_any(), watches.index.put_plan(*plan)),
                     Change::Gone(plan) => concerns(plan.name_any(), watches.index.remove_plan(&plan.name_any())),
-                    Change::All(uids) => watches.index.retain_plans(&uids),
+                    Change::All(uids) => {
+                        for (name, tenants) in watches.index.retain_plans(&uids) {
+                            concerns(name, tenants);
+                        }
+                    }
                 })
                 .await;
         }
@@ -215,18 +219,28 @@ impl Watches {
             use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
             let api: Api<DeserializeGuard<PartialObjectMeta<CustomResourceDefinition>>> = Api::all(self.client.clone());
             let watches = &self;
-            let concerns = |name: String, exists: bool| {
-                let kind = Kind::ALL.into_iter().find(|kind| kind.definition().as_deref() == Some(&*name));
-                if let Some(kind) = kind {
-                    watches.tell(Heard::Kind(kind, exists));
-                }
-            };
+            let mut known = HashMap::new();
+            let kind_of = |name: &str| Kind::ALL.into_iter().find(|kind| kind.definition().as_deref() == Some(name));
             watches
                 .follow(unready, api, watcher::Config::default(), |change| match change {
-                    Change::Put(definition) => concerns(definition.name_any(), true),
-                    Change::Gone(definition) => concerns(definition.name_any(), false),
-                    // One that went while nobody listened: its watcher says so itself.
-                    Change::All(_) => {}
+                    Change::Put(definition) => {
+                        if let Some(kind) = kind_of(&definition.name_any()) {
+                            known.insert(kind, definition.uid().unwrap_or_default());
+                            watches.tell(Heard::Kind(kind, true));
+                        }
+                    }
+                    Change::Gone(definition) => {
+                        if let Some(kind) = kind_of(&definition.name_any()) {
+                            known.remove(&kind);
+                            watches.tell(Heard::Kind(kind, false));
+                        }
+                    }
+                    // One may have gone while nobody listened.
+                    Change::All(uids) => {
+                        for (kind, _) in known.extract_if(|_, uid| !uids.contains(uid)) {
+                            watches.tell(Heard::Kind(kind, false));
+                        }
+                    }
                 })
                 .await;
         }

@@ -113,7 +113,7 @@ pub enum RolloutChannel {
 pub struct TenantSelector {
     /// Labels with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = super::label_value()))]
     pub match_labels: BTreeMap<String, String>,
     /// Labels with one of several values, or with none of them, or there at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

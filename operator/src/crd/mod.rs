@@ -45,6 +45,11 @@ pub const SCHEMA: u32 = 1;
 /// Has that number, on each definition.
 pub const SCHEMA_ANNOTATION: &str = "cartera.dev/schema";
 
+/// What the value of a label may be. A map's bounds are said in words of JSON schema: a length is one of texts and lists.
+fn label_value() -> serde_json::Value {
+    serde_json::json!({ "type": "string", "maxLength": 63 })
+}
+
 /// All of them, as the API server wants to know them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {

@@ -151,7 +151,8 @@ pub enum GatewayMode {
 #[serde(rename_all = "camelCase")]
 pub struct IngressFrom {
     /// Labels of the namespaces where the gateway's pods run.
-    #[schemars(length(min = 1, max = 8))]
+    // Without any, the policy would let every namespace in.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 8, "additionalProperties" = super::label_value()))]
     pub namespace_labels: BTreeMap<String, String>,
 }
 

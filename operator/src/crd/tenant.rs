@@ -246,7 +246,7 @@ pub struct Isolation {
     pub mode: IsolationMode,
     /// Labels of the nodes that it may run on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = super::label_value()))]
     pub node_selector: BTreeMap<String, String>,
     /// Taints of nodes that it tolerates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -210,6 +210,10 @@ fn explained(schema: &Value, path: &str) {
             explained(&schema["items"], &format!("{path}[]"));
             !schema["maxItems"].is_null()
         }
+        Some("object") if schema["properties"].is_null() => {
+            explained(&schema["additionalProperties"], &format!("{path}{{}}"));
+            !schema["maxProperties"].is_null() || schema["x-kubernetes-preserve-unknown-fields"] == true
+        }
         _ => true,
     };
     assert!(is_bounded, "{path} has no end: {schema}");

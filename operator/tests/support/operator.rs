@@ -190,8 +190,10 @@ pub async fn footprint(client: &Client, tenant: &Tenant) -> Vec<String> {
             }
             let kept = match kind {
                 Kind::Secret => json!(object["data"].as_object().map(|data| data.keys().collect::<Vec<_>>())),
-                // What nodes and controllers filled in depends on when they came by.
-                Kind::Pod | Kind::PersistentVolumeClaim | Kind::Service => Value::Null,
+                // What nodes and controllers filled in depends on when they came by; this is what was asked for.
+                Kind::Pod => json!(object["spec"]["containers"][0]["image"]),
+                Kind::PersistentVolumeClaim => json!([object["spec"]["resources"], object["spec"]["storageClassName"]]),
+                Kind::Service => json!([object["spec"]["selector"], object["spec"]["ports"]]),
                 _ => object["spec"].clone(),
             };
             lines.push(format!(

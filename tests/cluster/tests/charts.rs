@@ -47,6 +47,8 @@ fn the_operators_chart_is_installed_upgraded_rolled_back_and_uninstalled() -> Re
     };
     ensure!(replicas()? == "2", "{}", replicas()?);
     rights_are_as_agreed_on(&cluster)?;
+    what_is_protected_cannot_be_deleted(&cluster)?;
+    the_operators_account_is_confined_to_tenants(&cluster)?;
     let _ = cluster.helm(["upgrade", "op", &operator, "--set=replicas=3,image.tag=v2"].into_iter().chain(options()))?;
     ensure!(replicas()? == "3", "{}", replicas()?);
     let _ = cluster.helm(["rollback", "op", "1"].into_iter().chain(namespace).chain(WAIT))?;
@@ -79,6 +81,82 @@ fn a_tenants_chart_keeps_its_data() -> Result<()> {
     ensure!(claim()? == before, "the data stays");
     let _ = cluster.helm(["install", "acme", &tenant].into_iter().chain(options()))?;
     ensure!(claim()? == before, "and is found again");
+    Ok(())
+}
+
+/// The operator of the chart runs on simulated nodes, so nothing of it runs: whatever refuses is the API server.
+fn what_is_protected_cannot_be_deleted(cluster: &Cluster) -> Result<()> {
+    let _ = cluster.apply(
+        "
+apiVersion: cartera.dev/v1alpha1
+kind: Tenant
+metadata: {name: kept, namespace: cartera-tenants}
+spec:
+  displayName: Kept
+  subscription: {planRef: {name: team}}
+  database: {storage: {size: 1Gi}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: t-kept, labels: {cartera.dev/protected: 'true'}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: cartera-data, namespace: t-kept, labels: {cartera.dev/protected: 'true'}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+",
+    )?;
+    let claim = ["pvc", "cartera-data", "--namespace=t-kept"];
+    let tenant = ["tenant", "kept", "--namespace=cartera-tenants"];
+    refused(cluster, ["delete"].into_iter().chain(tenant), "the tenant kept is protected")?;
+    refused(cluster, ["delete"].into_iter().chain(claim), "the claim cartera-data holds data of tenants")?;
+    refused(cluster, ["delete", "namespace", "t-kept"], "the namespace t-kept holds data of tenants")?;
+    refused(
+        cluster,
+        ["delete", "namespace", "cartera-tenants"],
+        "the namespace cartera-tenants holds data of tenants",
+    )?;
+
+    let let_go = "--patch={\"spec\":{\"deletion\":{\"protected\":false}}}";
+    let _ = cluster.kubectl(["patch"].into_iter().chain(tenant).chain(["--type=merge", let_go]))?;
+    let _ = cluster.kubectl(["delete"].into_iter().chain(tenant))?;
+    let allow = "cartera.dev/allow-deletion=true";
+    let _ = cluster.kubectl(["label"].into_iter().chain(claim).chain([allow]))?;
+    let _ = cluster.kubectl(["label", "namespace", "t-kept", allow])?;
+    let _ = cluster.kubectl(["delete", "namespace", "t-kept"])?;
+    Ok(())
+}
+
+/// RBAC lets the operator's account make namespaces and rolebindings; the policy says which.
+fn the_operators_account_is_confined_to_tenants(cluster: &Cluster) -> Result<()> {
+    let _ = cluster.kubectl(["create", "namespace", "somebody-elses"])?;
+    let operator = "--as=system:serviceaccount:op-system:op-cartera-operator";
+    let only = "the operator may make and change namespaces of tenants only";
+    refused(cluster, ["create", "namespace", "not-a-tenants", operator], only)?;
+    refused(cluster, ["delete", "namespace", "somebody-elses", operator], only)?;
+    let folder = tempfile::tempdir().context("a temporary folder")?;
+    let binding = folder.path().join("binding.yaml");
+    fs::write(
+        &binding,
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: cartera-tenant-access, namespace: somebody-elses}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cartera-tenant-access}
+subjects: [{kind: ServiceAccount, name: op-cartera-operator, namespace: op-system}]
+",
+    )?;
+    // As the operator does it.
+    let bind = ["apply", "--server-side", operator, "--filename", &binding.display().to_string()].map(str::to_owned);
+    let only = "the operator may give rights to itself only, and in namespaces of tenants only";
+    refused(cluster, bind.iter().map(String::as_str), only)?;
+    let _ = cluster.kubectl(["create", "namespace", "t-somebody", operator])?;
+    Ok(())
+}
+
+fn refused<'a>(cluster: &Cluster, arguments: impl IntoIterator<Item = &'a str>, why: &str) -> Result<()> {
+    let refused = cluster.kubectl(arguments).err().with_context(|| format!("nothing was refused where {why}"))?;
+    ensure!(format!("{refused:#}").contains(why), "{refused:#}");
     Ok(())
 }
 
