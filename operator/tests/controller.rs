@@ -2,19 +2,23 @@
 
 mod support;
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use cartera_operator::cluster::{Kind, names};
 use cartera_operator::crd::Plan;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use support::fault::Network;
 use support::operator::{children, holds};
 use support::running::{Running, namespace, ready, removed, said, until};
+use support::volume::{reclaim_policy, volume_of};
 use support::watch_fault::WatchFault;
 use support::{Home, tenant};
 
@@ -145,16 +149,19 @@ async fn a_namespace_of_somebody_else_is_left_alone() {
 
 /// What the operator made in a namespace.
 async fn everything_made_in(client: &Client, namespace: &str) -> Vec<String> {
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-    let configurations: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let everything = ListParams::default();
-    let claims = claims.list(&everything).await.expect("claims").items.into_iter().map(|claim| claim.name_any());
-    let services = services.list(&everything).await.expect("services").items.into_iter().map(|one| one.name_any());
-    let configurations = configurations.list(&everything).await.expect("configurations").items;
+    let claims = names_of::<PersistentVolumeClaim>(client, namespace).await;
+    let services = names_of::<Service>(client, namespace).await;
+    let configurations = names_of::<ConfigMap>(client, namespace).await;
     // Kubernetes puts this one into every namespace.
-    let configurations = configurations.iter().map(ResourceExt::name_any).filter(|name| name != "kube-root-ca.crt");
-    claims.chain(services).chain(configurations).collect()
+    [claims, services, configurations].concat().into_iter().filter(|name| name != "kube-root-ca.crt").collect()
+}
+
+async fn names_of<K>(client: &Client, namespace: &str) -> Vec<String>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let objects: Api<K> = Api::namespaced(client.clone(), namespace);
+    objects.list(&ListParams::default()).await.expect("a list").iter().map(ResourceExt::name_any).collect()
 }
 
 /// Simulated nodes pull nothing, so the test says what a node says.
@@ -191,17 +198,13 @@ async fn the_policy_says_whether_the_volume_outlives_its_tenant() {
     let client = support::cluster().await;
     let home = Home::new(&client).await;
     let running = Running::start(&home);
-    let volumes: Api<PersistentVolume> = Api::all(client.clone());
     for (policy, reclaim) in [("Retain", "Retain"), ("Purge", "Delete")] {
         let name = policy.to_lowercase();
         home.apply(&tenant(&name, &json!({ "spec": { "deletion": { "policy": policy } } }))).await;
         let made = ready(&home, &name).await;
-        let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(&made));
-        let claim = claims.get(names::CLAIM).await.expect("a claim");
-        let volume = claim.spec.and_then(|spec| spec.volume_name).expect("a bound claim");
+        let volume = volume_of(&client, &made).await;
         removed(&home, &name).await;
-        let volume = volumes.get_opt(&volume).await.expect("an answer");
-        let found = volume.and_then(|volume| volume.spec?.persistent_volume_reclaim_policy);
+        let found = reclaim_policy(&client, &volume).await;
         assert!(found.as_deref() == Some(reclaim) || policy == "Purge" && found.is_none(), "{policy}: {found:?}");
     }
     running.stop().await;

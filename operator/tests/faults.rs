@@ -11,7 +11,7 @@ use cartera_operator::crd::{FleetRollout, RolloutState, Tenant};
 use cartera_operator::tenant::server::{PREVIOUS_TOKEN, TOKEN};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolume, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -20,6 +20,7 @@ use serde_json::json;
 use support::fault::Fault;
 use support::operator::{Operator, footprint, holds};
 use support::running::namespace;
+use support::volume::{claims, reclaim_policy, volume_of};
 use support::{Home, image, rollout, tenant};
 
 const SEED: u64 = 7;
@@ -119,37 +120,23 @@ async fn deleting_a_tenant_survives_a_fault_at_each_write() {
         home.tenants().delete(&name, &DeleteParams::default()).await.expect("it may be deleted");
         let is_over = async || {
             // Whatever takes the claim along comes after the volume was made to stay.
-            let is_kept = is_retained(&home.client, &volume).await;
+            let is_kept = reclaim_policy(&home.client, &volume).await.as_deref() == Some("Retain");
             let is_left = home.tenants().get_opt(&name).await.expect("a tenant or none").is_some();
             assert!(is_kept || !is_going(&home.client, &before).await, "the data goes");
             !is_left
         };
         let operator = operator(&home, at).drive_until(&home, &name, is_over).await;
-        assert!(is_retained(&home.client, &volume).await, "the data is gone");
+        assert_eq!(reclaim_policy(&home.client, &volume).await.as_deref(), Some("Retain"), "the data is gone");
         (footprint(&home.client, &before).await, operator.network.writes().len())
     })
     .await;
 }
 
-/// The volume that a tenant's claim is bound to.
-async fn volume_of(client: &Client, tenant: &Tenant) -> String {
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(tenant));
-    let claim = claims.get(names::CLAIM).await.expect("a claim");
-    claim.spec.and_then(|spec| spec.volume_name).expect("a bound claim")
-}
-
-async fn is_retained(client: &Client, volume: &str) -> bool {
-    let volumes: Api<PersistentVolume> = Api::all(client.clone());
-    let found = volumes.get_opt(volume).await.expect("an answer");
-    found.and_then(|volume| volume.spec?.persistent_volume_reclaim_policy).as_deref() == Some("Retain")
-}
-
 /// Whether a tenant's claim, or the namespace that takes it along, is being deleted or gone.
 async fn is_going(client: &Client, tenant: &Tenant) -> bool {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(tenant));
     let space = namespaces.get_opt(&namespace(tenant)).await.expect("an answer");
-    let claim = claims.get_opt(names::CLAIM).await.expect("an answer");
+    let claim = claims(client, tenant).get_opt(names::CLAIM).await.expect("an answer");
     space.is_none_or(|space| space.metadata.deletion_timestamp.is_some())
         || claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_some())
 }

@@ -11,9 +11,9 @@ use cartera_operator::cluster::names;
 use cartera_operator::cluster::shards::{ACTING, LEASE, Shards};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
 use kube::api::{Api, DeleteParams};
-use kube::{Client, ResourceExt};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use support::fault::Fault;
 use support::operator::{Operator, footprint, holds};
 use support::running::{Running, namespace, ready, removed, until};
+use support::volume::claims;
 use support::{Home, tenant};
 
 /// Cases at a time.
@@ -103,18 +104,16 @@ async fn whatever_happens_to_replicas_no_two_act_on_a_shard() {
     for seed in 0..4 {
         let home = Home::new(&client).await;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut replicas: Vec<Replica> = ["a", "b", "c"]
-            .iter()
-            .zip([0, 90, -3_600])
-            .map(|(name, skew)| Replica::start(&home, name, clock(skew)))
-            .collect();
+        let start = |at: usize, clock| Replica::start(&home, ["a", "b", "c"][at], clock);
+        let mut replicas: Vec<Replica> =
+            [0, 90, -3_600].into_iter().enumerate().map(|(at, skew)| start(at, clock(skew))).collect();
         for step in 0..60 {
             let at = random.random_range(0..replicas.len());
             match random.random_range(0..10) {
                 // It is killed, or comes again under its name.
                 0 if replicas[at].is_alive => replicas[at].is_alive = false,
                 0 | 1 if !replicas[at].is_alive => {
-                    replicas[at] = Replica::start(&home, ["a", "b", "c"][at], replicas[at].clock.clone());
+                    replicas[at] = start(at, replicas[at].clock.clone());
                 }
                 0..=3 => {
                     let passed = Duration::from_secs(random.random_range(1..12));
@@ -247,10 +246,10 @@ async fn who_only_believes_to_lead_destroys_no_data() {
     home.apply(&tenant("acme", &json!({}))).await;
     let operator_of = |name: &str| Arc::new(LeaderFence::new(client.clone(), &home.namespace, name, time.clone()));
     operator.context.fence = operator_of("former");
-    let operator = operator.drive(&home, "acme", |tenant| holds(tenant, "Ready")).await;
+    let mut operator = operator.drive(&home, "acme", |tenant| holds(tenant, "Ready")).await;
     let acme = home.tenants().get("acme").await.expect("the tenant");
     home.tenants().delete("acme", &DeleteParams::default()).await.expect("it may be deleted");
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace(&acme));
+    let claims = claims(&client, &acme);
     // More steps than the whole deletion takes.
     for _ in 0..30 {
         operator.step("acme").await;
@@ -258,13 +257,12 @@ async fn who_only_believes_to_lead_destroys_no_data() {
     }
     let claim = claims.get(names::CLAIM).await.expect("the claim is there");
     assert!(claim.metadata.deletion_timestamp.is_none());
-    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &namespace(&acme));
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace(&acme));
     assert!(pods.get_opt(names::POD).await.expect("an answer").is_none(), "what holds no data has ended");
 
     let mut leader = Replica::start(&home, "present", time.clone());
     leader.leader.renew().await.expect("a lease");
-    let mut operator = operator;
     operator.context.fence = operator_of("present");
     operator.drive(&home, "acme", |tenant| tenant.is_none()).await;
-    assert!(claims.get_opt(names::CLAIM).await.expect("an answer").is_none(), "{} is gone", claim.name_any());
+    assert!(claims.get_opt(names::CLAIM).await.expect("an answer").is_none(), "the leader ends it");
 }

@@ -24,6 +24,12 @@ fn store_of(device: &Device) -> Connection {
     Connection::open(device.home().join("device.db")).expect("the device's file")
 }
 
+/// Changes one row of the device's file behind its back.
+#[track_caller]
+fn tamper(device: &Device, sql: &str) {
+    assert_eq!(store_of(device).execute(sql, []).expect("the store is ours"), 1);
+}
+
 /// Id, sequence and fields of every record, as the device has them.
 fn held(device: &Device) -> Vec<(Vec<u8>, i64, String)> {
     let store = store_of(device);
@@ -61,13 +67,8 @@ fn a_damaged_record_is_mended_by_itself() {
     let before = held(&device);
     assert!(before.len() > ACCOUNTS, "{} records", before.len());
 
-    let store = store_of(&device);
-    let damaged = store.execute("DELETE FROM record WHERE num = (SELECT num FROM record WHERE seq > 40 LIMIT 1)", []);
-    assert_eq!(damaged.expect("the store is ours"), 1);
-    let damaged =
-        store.execute("UPDATE record SET seq = seq - 1, body = '{}' WHERE num = (SELECT max(num) FROM record)", []);
-    assert_eq!(damaged.expect("the store is ours"), 1);
-    drop(store);
+    tamper(&device, "DELETE FROM record WHERE num = (SELECT num FROM record WHERE seq > 40 LIMIT 1)");
+    tamper(&device, "UPDATE record SET seq = seq - 1, body = '{}' WHERE num = (SELECT max(num) FROM record)");
     let report = sync(&device);
 
     assert_eq!(held(&device), before, "what was damaged is as it was");
@@ -88,19 +89,14 @@ fn contents_that_no_sequence_tells_of_are_compared_after_a_week_and_the_administ
     let device = server.device(Company::ANA);
     sync(&device);
     let before = held(&device);
-    let store = store_of(&device);
     let compared_long_ago = "UPDATE position SET body = json_set(body, '$.compared_at_ms', 0)";
-    assert_eq!(store.execute(compared_long_ago, []).expect("the store is ours"), 1);
-    drop(store);
+    tamper(&device, compared_long_ago);
     sync(&device);
     let listed = server.cartera(&["device", "list"]).ok();
     assert_eq!(listed["devices"][0]["mended"], Value::Null, "comparing alone is no news: {listed}");
 
-    let store = store_of(&device);
-    assert_eq!(store.execute(compared_long_ago, []).expect("the store is ours"), 1);
-    let damaged = "UPDATE record SET body = json_remove(body, '$.name') WHERE num = (SELECT max(num) FROM record)";
-    assert_eq!(store.execute(damaged, []).expect("the store is ours"), 1);
-    drop(store);
+    tamper(&device, compared_long_ago);
+    tamper(&device, "UPDATE record SET body = json_remove(body, '$.name') WHERE num = (SELECT max(num) FROM record)");
     assert_ne!(held(&device), before);
     sync(&device);
     assert_eq!(held(&device), before, "what was damaged is as it was");

@@ -106,10 +106,9 @@ fn url(tenant: &Validated) -> String {
 /// One whose request is refused keeps what it has and still asks for.
 fn hostnames(tenant: &Tenant, validated: Option<&Validated>, before: Vec<String>) -> Vec<String> {
     let asked = asked_hosts(tenant);
-    match validated {
-        Some(validated) => validated.hosts.iter().filter(|host| asked.contains(&host.as_str())).cloned().collect(),
-        None => before.into_iter().filter(|host| asked.contains(&host.as_str())).collect(),
-    }
+    let mut has = validated.map_or(before, |validated| validated.hosts.clone());
+    has.retain(|host| asked.contains(&host.as_str()));
+    has
 }
 
 fn entitled(tenant: &Validated, health: Option<&Health>) -> EntitlementsStatus {

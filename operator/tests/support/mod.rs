@@ -5,22 +5,23 @@
 pub mod fault;
 pub mod operator;
 pub mod running;
+pub mod volume;
 pub mod watch_fault;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
-use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tower::util::BoxService;
 
-use cartera_operator::cluster::merge_patch;
-use cartera_operator::crd::{self, FleetRollout, Plan, PlatformConfig, Tenant};
+use cartera_operator::cluster::{definitions, merge_patch};
+use cartera_operator::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 
 /// An image by its digest; the digit tells it from others.
 pub fn image(digit: &str) -> String {
@@ -58,13 +59,7 @@ fn builder(config: &kube::Config) -> ClientBuilder<Service> {
 pub async fn install_definitions(client: &Client) {
     use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let manager = PatchParams::apply("test").force();
-    for definition in crd::all() {
-        api.patch(&definition.name_any(), &manager, &Patch::Apply(&definition))
-            .await
-            .expect("a definition is accepted");
-    }
-    for name in crd::all().iter().map(ResourceExt::name_any) {
+    for name in definitions::apply(client.clone()).await.expect("definitions are accepted") {
         let established = kube::runtime::conditions::is_crd_established();
         kube::runtime::wait::await_condition(api.clone(), &name, established)
             .await
