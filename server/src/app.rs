@@ -87,7 +87,7 @@ impl App {
             queue_bytes,
         )
         .await?;
-        let first_syncs = FirstSyncs::new(&config, metrics.clone());
+        let first_syncs = FirstSyncs::new(&config, entropy.clone(), metrics.clone());
         tokio::spawn(keep_log_short(db.clone(), writer.commits()));
         let (limits, commits) = (config.blob.clone(), writer.commits());
         tokio::spawn(blob::keep_swept(blobs.clone(), db.clone(), clock.clone(), limits, metrics.clone(), commits));

@@ -36,6 +36,44 @@ fn cursors() -> impl Strategy<Value = Cursor> {
         })
 }
 
+/// What a vector says that a cursor holds.
+#[derive(serde::Deserialize)]
+struct Golden {
+    epoch: u64,
+    seq: u64,
+    from: u64,
+    scopes: Vec<u32>,
+    backfill: Vec<(u32, u64)>,
+    first_sync: bool,
+    view: u32,
+    gaining: Option<GoldenGaining>,
+    sealed: String,
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenGaining {
+    since: u32,
+    scopes: Vec<(u32, u64)>,
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenCursors {
+    tenant: TenantId,
+    cursors: Vec<Golden>,
+}
+
+#[test]
+fn golden_cursors_are_sealed_and_opened_without_a_difference() {
+    let golden: GoldenCursors = serde_json::from_str(include_str!("../vectors/cursor.json")).expect("a vector is JSON");
+    let key = CursorKey::new(std::array::from_fn(|at| u8::try_from(at).expect("fewer than 256")));
+    for Golden { epoch, seq, from, scopes, backfill, first_sync, view, gaining, sealed } in golden.cursors {
+        let gaining = gaining.map(|GoldenGaining { since, scopes }| Gaining { since, scopes });
+        let cursor = Cursor { epoch, seq, from, scopes, backfill, first_sync, view, gaining };
+        assert_eq!(cursor.seal(&key, golden.tenant), sealed);
+        assert_eq!(Cursor::open(&sealed, &key, golden.tenant), Ok(cursor));
+    }
+}
+
 proptest! {
     #[test]
     fn opens_as_it_was_sealed(cursor in cursors()) {

@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 use sync_protocol::merge::{Class, Decision, apply_operation, merge_set};
 use sync_protocol::wire::{
     ExchangeRequest, ExchangeResponse, FieldOperation, FieldProblem, HelloAnswer, HelloRequest, LiveAnswer, LiveEvent,
-    Mutation, Operation, Order, Outcome, Problem, Reason, Report,
+    Mutation, Operation, Order, Outcome, Problem, Reason, Report, WakeRequest,
 };
 
-const EXCHANGES: [(&str, &str); 6] = [
+const EXCHANGES: [(&str, &str); 7] = [
     ("first-sync", include_str!("../vectors/first-sync.json")),
     ("model-change", include_str!("../vectors/model-change.json")),
     ("push-applied", include_str!("../vectors/push-applied.json")),
     ("push-merged", include_str!("../vectors/push-merged.json")),
     ("push-rejected", include_str!("../vectors/push-rejected.json")),
+    ("restored", include_str!("../vectors/restored.json")),
     ("scopes", include_str!("../vectors/scopes.json")),
 ];
 
@@ -95,6 +96,24 @@ fn golden_hellos_and_reports_are_read_and_written_without_a_difference() {
         read_and_write::<Vec<Report>>(&with_unknown_keys(&vector["reports"])) == vector["reports"],
     ];
     assert_eq!(alike, [true; 3]);
+}
+
+#[test]
+fn golden_subscriptions_are_read_with_what_browsers_add() {
+    let vector: Value = read(include_str!("../vectors/wake.json"));
+    let read: Vec<WakeRequest> = serde_json::from_value(vector["requests"].clone()).expect("subscriptions");
+    assert_eq!(json!(read[1]), vector["requests"][1]);
+    assert_eq!(json!(read[0].endpoint), vector["requests"][0]["endpoint"]);
+}
+
+#[test]
+fn the_void_mutation_of_a_restore_is_known_to_be_one() {
+    let is_void = |mutation: &Mutation| mutation.is_void();
+    let request: ExchangeRequest = serde_json::from_value(
+        exchanges().filter(|(name, _)| *name == "restored").nth(1).expect("the second exchange").1.request,
+    )
+    .expect("a request");
+    assert_eq!(request.mutations.iter().map(is_void).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

@@ -8,27 +8,29 @@ const MAX_BLOCK_BYTES: u64 = 1 << 20;
 
 /// What stands between two empty lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
     /// The event's name; empty where the block has none.
-    pub(super) name: String,
-    pub(super) data: String,
+    pub name: String,
+    /// Its lines of data, together.
+    pub data: String,
     /// How long to wait before connecting again.
-    pub(super) retry: Option<Duration>,
+    pub retry: Option<Duration>,
 }
 
-/// The blocks of a stream.
-pub(super) struct Blocks<R> {
+/// The blocks of a stream, until it ends or breaks; one that is longer than any event of a server breaks it too. What stands
+/// before the end without an empty line does not count.
+pub struct Blocks<R> {
     reader: BufReader<R>,
     is_at_start: bool,
 }
 
 impl<R: Read> Blocks<R> {
-    pub(super) fn of(stream: R) -> Self {
+    /// Those of this stream, from its beginning.
+    pub fn of(stream: R) -> Self {
         Self { reader: BufReader::new(stream), is_at_start: true }
     }
 
-    /// The next block; `None` at the end. What stands before the end without an empty line does not count.
-    pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
+    fn read(&mut self) -> io::Result<Option<Block>> {
         let mut block = Block::default();
         let mut room = MAX_BLOCK_BYTES;
         loop {
@@ -67,13 +69,20 @@ impl<R: Read> Blocks<R> {
     }
 }
 
+impl<R: Read> Iterator for Blocks<R> {
+    type Item = io::Result<Block>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn blocks(text: &str) -> Vec<Block> {
-        let mut blocks = Blocks::of(text.as_bytes());
-        std::iter::from_fn(|| blocks.next().expect("readable")).collect()
+        Blocks::of(text.as_bytes()).collect::<io::Result<_>>().expect("readable")
     }
 
     #[test]
@@ -90,6 +99,7 @@ mod tests {
     #[test]
     fn an_event_without_an_end_does_not_fill_the_memory() {
         let endless = io::repeat(b'x');
-        assert_eq!(Blocks::of(endless).next().expect_err("refused").kind(), io::ErrorKind::InvalidData);
+        let refused = Blocks::of(endless).next().expect("something").expect_err("refused");
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -48,9 +48,9 @@ impl HttpTransport {
             read(&url, answer)?;
             return Err(TransportError::Unintelligible { url, reason });
         }
-        let mut blocks = Blocks::of(answer.into_body().into_reader());
         let mut is_connected = false;
-        while let Some(block) = blocks.next().map_err(|error| no_answer(&url, ureq::Error::Io(error)))? {
+        for block in Blocks::of(answer.into_body().into_reader()) {
+            let block = block.map_err(|error| no_answer(&url, ureq::Error::Io(error)))?;
             if !std::mem::replace(&mut is_connected, true) && !hear(Heard::Connected(block.retry)) {
                 return Ok(());
             }

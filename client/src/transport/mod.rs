@@ -6,7 +6,7 @@ mod blob;
 pub mod body;
 mod chunk;
 mod error;
-mod events;
+pub mod events;
 mod http;
 mod live;
 

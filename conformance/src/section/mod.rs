@@ -4,16 +4,19 @@ mod blobs;
 mod convergence;
 mod cursor;
 mod digests;
+mod epochs;
 mod exchange;
 mod hello;
 mod live;
 mod merge;
+mod model;
 mod mutations;
 mod operations;
 mod outcomes;
 mod problems;
 mod snapshot;
 mod transport;
+mod wake;
 
 use crate::check::Section;
 
@@ -27,10 +30,13 @@ pub const ALL: &[&Section] = &[
     &mutations::SECTION,
     &outcomes::SECTION,
     &merge::SECTION,
+    &model::SECTION,
     &live::SECTION,
+    &wake::SECTION,
     &hello::SECTION,
     &blobs::SECTION,
     &digests::SECTION,
+    &epochs::SECTION,
     &problems::SECTION,
     &convergence::SECTION,
 ];

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 use sync_protocol::PROTOCOL_VERSION;
 use sync_protocol::cursor::Cursor;
@@ -35,26 +36,29 @@ pub(super) async fn digest(
     State(app): State<App>,
     caller: Caller,
     JsonBody(request): JsonBody<DigestRequest>,
-) -> Result<axum::Json<DigestResponse>, ApiError> {
+) -> Result<Response, ApiError> {
     let device = caller.expect_device()?;
     expect_protocol(request.protocol)?;
     check_size(&request)?;
     let cursor = open_cursor(&app, &request.cursor)?;
+    // After a restore every device compares, all at once.
+    let place = app.first_syncs().enter().await?;
     if let Some(why) = request.why {
         mismatch::count(&app, device.num, why).await?;
     }
-    let compared = compare(&app, &caller, device, &request, &cursor).await?;
+    let compared = place.read(compare(&app, &caller, device, &request, &cursor)).await?;
     if request.deep && compared.count > 0 {
         mismatch::found(&app, device.num).await?;
     }
     app.metrics().exchange(compared.count as u64, compared.operations.len() as u64);
-    Ok(axum::Json(DigestResponse {
+    let answer = axum::Json(DigestResponse {
         protocol: PROTOCOL_VERSION,
         cursor: compared.cursor.seal(&app.tenant().cursor_key, app.tenant().id),
         scopes: compared.scopes,
         ranges: compared.ranges,
         operations: RawValue::from_string(compared.operations).map_err(ApiError::internal)?,
-    }))
+    });
+    Ok(answer.into_response().map(|body| place.keep_until_sent(body)))
 }
 
 async fn compare(

@@ -1,23 +1,29 @@
-//! The lane of devices that have nothing yet: what they fetch is large, so only so many fetch at a time.
+//! The lane of devices that have nothing yet, or compare all that they have: what they ask for is large, so only so many
+//! are answered at a time. Manifests, chunks and comparisons pass here too.
 //!
-//! Pushes, and pulls of devices that are in step, do not pass here: they never wait behind a first sync, because its pages
-//! leave at least one reader of the database to others.
+//! Pushes, and pulls of devices that are in step, do not: they never wait behind a first sync, because what passes here
+//! leaves at least one reader of the database to others.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::platform::config::Config;
+use crate::platform::entropy::Entropy;
 use crate::platform::http::ApiError;
 use crate::platform::http::problem::UNAVAILABLE;
 use crate::platform::telemetry::metrics::Metrics;
 
+/// Who is turned away comes back after this and up to twice as long.
+pub(super) const BUSY_RETRY: Duration = Duration::from_secs(1);
+
 /// Who lets first syncs in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FirstSyncs {
     /// Answers under way: what they hold in memory is bounded by this.
     under_way: Arc<Semaphore>,
@@ -26,6 +32,7 @@ pub struct FirstSyncs {
     /// Readers of the database that they may use at a time.
     readers: Arc<Semaphore>,
     patience: Duration,
+    entropy: Arc<dyn Entropy>,
     metrics: Metrics,
 }
 
@@ -34,13 +41,14 @@ pub struct FirstSyncs {
 pub struct Place {
     _under_way: OwnedSemaphorePermit,
     readers: Arc<Semaphore>,
+    patience: Duration,
     metrics: Metrics,
 }
 
 impl FirstSyncs {
     /// Nobody is there yet.
     #[must_use]
-    pub fn new(config: &Config, metrics: Metrics) -> Self {
+    pub fn new(config: &Config, entropy: Arc<dyn Entropy>, metrics: Metrics) -> Self {
         let readers = usize::try_from(config.database.readers).unwrap_or(usize::MAX);
         let lane = |size: usize| Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS)));
         Self {
@@ -48,6 +56,7 @@ impl FirstSyncs {
             waiting: lane(config.limits.first_syncs_waiting),
             readers: lane(readers.saturating_sub(1).max(1)),
             patience: config.http.request_timeout / 2,
+            entropy,
             metrics,
         }
     }
@@ -55,7 +64,7 @@ impl FirstSyncs {
     /// Waits for a place, in the order of arrival.
     ///
     /// # Errors
-    /// `unavailable` when too many wait already, or it takes too long.
+    /// `unavailable`, with when to come again, when too many wait already or it takes too long.
     pub async fn enter(&self) -> Result<Place, ApiError> {
         let under_way = match self.under_way.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -63,12 +72,17 @@ impl FirstSyncs {
         };
         let Some(under_way) = under_way else {
             self.metrics.refused_first_sync();
-            return Err(ApiError::new(UNAVAILABLE).detail(
-                "Many devices are fetching everything at the moment. Send the same exchange again in a while.",
-            ));
+            return Err(ApiError::new(UNAVAILABLE)
+                .detail("Many devices are fetching everything at the moment. Send the same request again in a while.")
+                .retry_after(self.entropy.spread(BUSY_RETRY)));
         };
         self.metrics.first_syncs(1, 0);
-        Ok(Place { _under_way: under_way, readers: self.readers.clone(), metrics: self.metrics.clone() })
+        Ok(Place {
+            _under_way: under_way,
+            readers: self.readers.clone(),
+            patience: self.patience,
+            metrics: self.metrics.clone(),
+        })
     }
 
     async fn wait(&self) -> Option<OwnedSemaphorePermit> {
@@ -95,17 +109,23 @@ impl Drop for Counted<'_> {
 }
 
 impl Place {
-    /// Cuts a page with one of the readers that first syncs may use.
-    pub async fn cut<T>(&self, page: impl Future<Output = T>) -> T {
+    /// Reads with one of the readers that first syncs may use.
+    pub async fn read<T>(&self, reading: impl Future<Output = T>) -> T {
         // The semaphore is never closed.
         let _reader = self.readers.acquire().await;
-        page.await
+        reading.await
     }
 
-    /// Keeps the place until the connection has taken the whole answer, or is gone.
+    /// Keeps the place until the connection has taken the whole answer or is gone, for a while at most: a phone that went
+    /// into a tunnel holds nobody up until TCP gives it up.
     pub fn keep_until_sent(self, body: Body) -> Body {
+        let (unsent, sent) = oneshot::channel::<Infallible>();
+        tokio::spawn(async move {
+            drop(tokio::time::timeout(self.patience, sent).await);
+            drop(self);
+        });
         Body::new(body.map_frame(move |frame| {
-            let _kept = &self;
+            let _kept = &unsent;
             frame
         }))
     }

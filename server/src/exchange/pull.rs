@@ -171,8 +171,13 @@ impl Puller<'_> {
             // Of a record in a scope that is still arriving, nothing is known of what the device has.
             cursor.from = 0;
         }
-        // The widest first: what it brings need not come again with a narrower one.
-        added.sort_by_key(|scope| std::cmp::Reverse(self.snapshot.scopes.key(*scope).map(|key| key.kind)));
+        // As the model says what is urgent; of an entity the widest first: what it brings need not come again with a
+        // narrower one.
+        added.sort_by_key(|scope| {
+            let key = self.snapshot.scopes.key(*scope);
+            let entity = key.and_then(|key| self.snapshot.catalogue.entity_of(key.entity));
+            (entity.map(|entity| entity.sync.priority), std::cmp::Reverse(key.map(|key| key.kind)))
+        });
         for scope in added {
             operations.scope_add(scope);
             cursor.backfill.push((scope, 0));

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,7 +12,7 @@ use sync_protocol::wire::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_E
 use sync_protocol::{OLDEST_PROTOCOL, PROTOCOL_VERSION};
 
 use super::digest;
-use super::first_syncs::Place;
+use super::first_syncs::{BUSY_RETRY, Place};
 use super::known::{Known, with_known};
 use super::page::Page;
 use super::pull::Puller;
@@ -48,9 +47,6 @@ const ACKNOWLEDGED_AHEAD: Kind = Kind::new(
 
 /// The most bytes of operations that one answer carries, whatever the device asks for.
 pub const MAX_PAGE_BYTES: u64 = 4 << 20;
-
-/// Who is turned away because too much waits comes back after this and up to twice as long.
-const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// The routes of this slice.
 pub fn routes() -> Router<App> {
@@ -146,7 +142,7 @@ async fn turn(
         Ok(place) => Ok(Turn::OfFirstSync(place)),
         // What was pushed is done, and has to be told: the page waits for the next exchange.
         Err(_) if has_outcomes => Ok(Turn::Later),
-        Err(error) => Err(error.retry_after(app.entropy().spread(BUSY_RETRY))),
+        Err(error) => Err(error),
     }
 }
 
@@ -184,7 +180,7 @@ async fn pull(
             None if request.limit_bytes == 0 => puller.nothing_yet(head, None),
             cursor => match turn {
                 Turn::Now => puller.pull(app.db(), head, cursor.cloned()).await?,
-                Turn::OfFirstSync(place) => place.cut(puller.pull(app.db(), head, cursor.cloned())).await?,
+                Turn::OfFirstSync(place) => place.read(puller.pull(app.db(), head, cursor.cloned())).await?,
                 Turn::Later => puller.nothing_yet(head, cursor.cloned()),
             },
         };

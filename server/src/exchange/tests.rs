@@ -159,6 +159,22 @@ async fn what_an_earlier_page_brought_is_told_to_have_left_though_the_news_begin
 }
 
 #[tokio::test]
+async fn what_a_device_comes_to_hold_arrives_as_the_model_says_is_urgent() {
+    let world = World::new().await;
+    let (snapshot, rights) = (world.app.live().snapshot(), world.rights("ana"));
+    let page = puller(&snapshot, &rights).pull(world.app.db(), world.app.live().head(), None).await;
+    let told: Vec<Value> = serde_json::from_str(&page.expect("the database answers").operations).expect("operations");
+    let added = told.iter().filter(|told| told["op"] == "scope_add").filter_map(|told| told["scope"].as_u64());
+    let priority = |scope: u64| {
+        let key = snapshot.scopes.key(scope.try_into().expect("few scopes")).expect("a scope");
+        snapshot.catalogue.entity_of(key.entity).expect("an entity").sync.priority
+    };
+    let priorities: Vec<u8> = added.map(priority).collect();
+    assert!(priorities.first() < priorities.last(), "{priorities:?}");
+    assert!(priorities.is_sorted(), "{priorities:?}");
+}
+
+#[tokio::test]
 async fn the_same_backup_restored_twice_goes_two_ways() {
     let world = World::new().await;
     let mut restored = Vec::new();

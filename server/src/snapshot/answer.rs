@@ -1,10 +1,9 @@
 //! A chunk as an HTTP answer: whole or a range of it, compressed or not.
 
-use std::ops::Range;
-
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use sync_protocol::wire::blob::{ByteRange, content_range, content_range_out_of_reach, read_range};
 use sync_protocol::wire::chunk::ChunkHash;
 
 use crate::platform::http::{ApiError, Kind};
@@ -34,18 +33,19 @@ pub fn packed(hash: ChunkHash, packed: &Bytes, headers: &HeaderMap) -> Result<Re
     let tag = format!("\"{hash}.{}\"", packed.len());
     let tag = HeaderValue::try_from(tag).expect("digits and letters make a header");
     let is_same = headers.get(header::IF_RANGE).is_none_or(|known| *known == tag);
-    let asked = headers.get(header::RANGE).filter(|_| is_same).and_then(|range| parse_range(range.to_str().ok()?));
-    let length = packed.len();
-    let (status, body, range) = match asked {
-        None => (StatusCode::OK, packed.clone(), None),
-        Some(asked) => {
-            let range = asked.within(length).ok_or_else(|| {
-                ApiError::new(RANGE)
-                    .detail(format!("The chunk has {length} bytes; ask for a range that begins within them."))
-                    .header(header::CONTENT_RANGE, content_range("*", length))
-            })?;
-            let told = content_range(&format!("{}-{}", range.start, range.end - 1), length);
-            (StatusCode::PARTIAL_CONTENT, packed.slice(range), Some(told))
+    let length = packed.len() as u64;
+    let asked = headers.get(header::RANGE).filter(|_| is_same);
+    let (status, body, range) = match asked.map_or(ByteRange::Whole, |range| read_range(range.as_bytes(), length)) {
+        ByteRange::Whole => (StatusCode::OK, packed.clone(), None),
+        ByteRange::Part(first, end) => {
+            let within = |byte| usize::try_from(byte).unwrap_or(usize::MAX);
+            let part = packed.slice(within(first)..within(end));
+            (StatusCode::PARTIAL_CONTENT, part, Some(content_range(first, end, length)))
+        }
+        ByteRange::OutOfReach => {
+            return Err(ApiError::new(RANGE)
+                .detail(format!("The chunk has {length} bytes; ask for a range that begins within them."))
+                .header(header::CONTENT_RANGE, header_of(content_range_out_of_reach(length))));
         }
     };
     let mut response = (status, body).into_response();
@@ -57,7 +57,7 @@ pub fn packed(hash: ChunkHash, packed: &Bytes, headers: &HeaderMap) -> Result<Re
     answered.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     answered.insert(header::ETAG, tag);
     if let Some(range) = range {
-        answered.insert(header::CONTENT_RANGE, range);
+        answered.insert(header::CONTENT_RANGE, header_of(range));
     }
     Ok(response)
 }
@@ -78,42 +78,8 @@ pub fn together(packed: Vec<u8>) -> Response {
     (headers, packed).into_response()
 }
 
-fn content_range(range: &str, length: usize) -> HeaderValue {
-    HeaderValue::try_from(format!("bytes {range}/{length}")).expect("digits and signs make a header")
-}
-
-/// One range of bytes, as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// From the first to the last, or to the end.
-    From(usize, Option<usize>),
-    /// The last so many.
-    Last(usize),
-}
-
-impl Asked {
-    fn within(self, length: usize) -> Option<Range<usize>> {
-        let range = match self {
-            Self::From(first, last) => first..last.map_or(length, |last| last.saturating_add(1).min(length)),
-            Self::Last(count) => length.saturating_sub(count)..length,
-        };
-        (range.start < range.end).then_some(range)
-    }
-}
-
-/// Anything else than one range of bytes is answered as if no range was asked for (RFC 9110, 14.2).
-fn parse_range(text: &str) -> Option<Asked> {
-    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let (first, last) = (first.trim(), last.trim());
-    if first.is_empty() {
-        return last.parse().ok().map(Asked::Last);
-    }
-    let first: usize = first.parse().ok()?;
-    if last.is_empty() {
-        return Some(Asked::From(first, None));
-    }
-    let last = last.parse().ok()?;
-    (first <= last).then_some(Asked::From(first, Some(last)))
+fn header_of(range: String) -> HeaderValue {
+    HeaderValue::try_from(range).expect("digits and signs make a header")
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ async fn post_manifest(
 ) -> Result<Json<ManifestResponse>, ApiError> {
     caller.expect_device()?;
     expect_protocol(request.protocol)?;
+    let _place = app.first_syncs().enter().await?;
     manifest(&app, &caller.rights).await.map(Json).map_err(ApiError::internal)
 }
 
@@ -109,12 +110,14 @@ async fn chunk(
     let hash = ChunkHash::parse(&hash).ok_or_else(|| {
         ApiError::new(INVALID_PATH).detail("A chunk is named by 64 lowercase hexadecimal digits, as the manifest says.")
     })?;
+    let place = app.first_syncs().enter().await?;
     let bytes = read(&app, &caller, hash).await?.ok_or_else(gone)?;
-    if answer::accepts_zstd(&headers) {
-        answer::packed(hash, &bytes, &headers)
+    let answer = if answer::accepts_zstd(&headers) {
+        answer::packed(hash, &bytes, &headers)?
     } else {
-        unpack(vec![bytes]).await.map(answer::plain)
-    }
+        answer::plain(unpack(vec![bytes]).await?)
+    };
+    Ok(answer.map(|body| place.keep_until_sent(body)))
 }
 
 /// Several chunks in one answer, in the order asked for. A chunk that is gone is left out.
@@ -138,6 +141,7 @@ async fn chunks(
             .detail(format!("{} chunks are named; name at most {MAX_CHUNKS_PER_REQUEST}.", request.chunks.len()))
             .fact("most", MAX_CHUNKS_PER_REQUEST));
     }
+    let place = app.first_syncs().enter().await?;
     let mut read_bytes = 0;
     let mut packed = Vec::with_capacity(request.chunks.len());
     for hash in request.chunks {
@@ -152,11 +156,12 @@ async fn chunks(
     if packed.is_empty() {
         return Err(gone());
     }
-    if answer::accepts_zstd(&headers) {
-        Ok(answer::together(packed.concat()))
+    let answer = if answer::accepts_zstd(&headers) {
+        answer::together(packed.concat())
     } else {
-        unpack(packed).await.map(answer::plain)
-    }
+        answer::plain(unpack(packed).await?)
+    };
+    Ok(answer.map(|body| place.keep_until_sent(body)))
 }
 
 async fn read(app: &App, caller: &Caller, hash: ChunkHash) -> Result<Option<Bytes>, ApiError> {

@@ -9,29 +9,37 @@ const LONGEST_BYTES: usize = 2_048;
 
 /// An address that may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub struct Endpoint {
     uri: String,
     origin: String,
 }
 
 /// Why an address may not be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EndpointError {
+pub enum EndpointError {
+    /// Too long.
     #[error("The endpoint has more than {LONGEST_BYTES} bytes.")]
     Long,
+    /// None of HTTPS.
     #[error("The endpoint is no address that begins with https://.")]
     NotHttps,
+    /// With credentials.
     #[error("The endpoint holds a name or a password before its host.")]
     Credentials,
+    /// At another port than that of HTTPS.
     #[error("The endpoint names the port {0}; push services answer at the one of HTTPS.")]
     Port(u16),
+    /// At a host that `wake.hosts` does not allow.
     #[error("{0} is no push service that this server asks; its administrator may add it to `wake.hosts`.")]
     Host(String),
 }
 
 impl Endpoint {
     /// Checks an address as a browser gave it out.
-    pub(super) fn parse(text: &str, config: &config::Wake) -> Result<Self, EndpointError> {
+    ///
+    /// # Errors
+    /// [`EndpointError`].
+    pub fn parse(text: &str, config: &config::Wake) -> Result<Self, EndpointError> {
         if text.len() > LONGEST_BYTES {
             return Err(EndpointError::Long);
         }
@@ -62,12 +70,14 @@ impl Endpoint {
     }
 
     /// The whole address.
-    pub(super) fn as_str(&self) -> &str {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.uri
     }
 
     /// Scheme, host and port (RFC 6454): whom a token for this address is for.
-    pub(super) fn origin(&self) -> &str {
+    #[must_use]
+    pub fn origin(&self) -> &str {
         &self.origin
     }
 }

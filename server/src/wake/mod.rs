@@ -7,7 +7,7 @@
 //! slow keeps nobody waiting but the devices that it serves.
 
 mod address;
-mod endpoint;
+pub mod endpoint;
 mod push_service;
 mod roll;
 mod routes;

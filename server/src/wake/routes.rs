@@ -2,8 +2,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::put;
-use serde::Deserialize;
-use sync_protocol::wire::FieldProblem;
+use sync_protocol::wire::{FieldProblem, WakeRequest};
 
 use super::endpoint::Endpoint;
 use super::store;
@@ -22,26 +21,19 @@ pub fn routes() -> Router<App> {
 #[openapi(paths(subscribe, withdraw))]
 pub struct Described;
 
-/// A push subscription as a browser writes it down (`PushSubscription.toJSON()`); of its other keys, none is needed.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-pub struct Subscription {
-    /// The address at which the push service is asked.
-    endpoint: String,
-}
-
 /// Lets the device be woken while it is not connected; an earlier subscription of it is replaced.
 #[utoipa::path(
     put,
     path = "/sync/v1/wake",
     tag = "sync",
     operation_id = "subscribe_to_wakes",
-    request_body = Subscription,
+    request_body(content_type = "application/json", description = "`endpoint`, as a browser's push subscription has it."),
     responses((status = NO_CONTENT, description = "Kept.")),
 )]
 async fn subscribe(
     State(app): State<App>,
     caller: Caller,
-    JsonBody(subscription): JsonBody<Subscription>,
+    JsonBody(subscription): JsonBody<WakeRequest>,
 ) -> Result<StatusCode, ApiError> {
     let device = caller.expect_device()?;
     let wakes = app.wakes();

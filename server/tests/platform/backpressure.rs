@@ -32,6 +32,13 @@ async fn begin_first_sync(world: &World, token: &str, mutations: &Value) -> Resp
     world.open_stream(request.body(Body::from(body)).expect("a request")).await
 }
 
+/// Waits until the place of an answer that was let go is free again.
+async fn until_all_are_free(world: &World) {
+    while !metric(world, "cartera_first_syncs 0").await {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn metric(world: &World, line: &str) -> bool {
     let request = Request::get("/metrics").body(Body::empty()).expect("a request");
     let bytes = world.as_operator_raw(request).await.into_body().collect().await.expect("a whole body").to_bytes();
@@ -58,8 +65,55 @@ async fn first_syncs_beyond_the_limit_come_again_while_pushes_and_small_pulls_go
     assert!(metric(&world, r#"cartera_refused_total{lane="first_sync"} 1"#).await);
 
     drop(under_way);
-    assert!(metric(&world, "cartera_first_syncs 0").await);
+    until_all_are_free(&world).await;
     assert_eq!(begin_first_sync(&world, &two, &json!([])).await.status(), 200);
+}
+
+#[tokio::test]
+async fn chunks_and_comparisons_stand_in_the_same_lane() {
+    let world = company(1, 0).await;
+    let mut in_step = Phone::enrol(&world, "ana@example.com").await;
+    in_step.exchange(json!([])).await;
+    until_all_are_free(&world).await;
+    let (_, one) = world.enrol("ana@example.com").await;
+    let under_way = begin_first_sync(&world, &one, &json!([])).await;
+    let hash = "0".repeat(64);
+    for (method, path, body) in [
+        (Method::POST, "/sync/v1/manifest".to_owned(), json!({"protocol": 1})),
+        (Method::GET, format!("/sync/v1/chunk/{hash}"), Value::Null),
+        (Method::POST, "/sync/v1/chunks".to_owned(), json!({"chunks": [hash]})),
+        (
+            Method::POST,
+            "/sync/v1/digest".to_owned(),
+            json!({"protocol": 1, "cursor": in_step.cursor, "limit_bytes": 1}),
+        ),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(&path)
+            .header("authorization", format!("Bearer {}", in_step.token))
+            .header("content-type", "application/json");
+        let refused = world.open_stream(request.body(Body::from(body.to_string())).expect("a request")).await;
+        assert_eq!(refused.status(), 503, "{path}");
+        assert!(refused.headers().contains_key("retry-after"), "{path}");
+    }
+    drop(under_way);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_does_not_keep_its_place() {
+    let world = World::with(|config| {
+        config.limits.first_syncs = 1;
+        config.http.request_timeout = Duration::from_secs(4);
+    })
+    .await;
+    world.add_user("ana@example.com", "sales_rep").await;
+    let (_, one) = world.enrol("ana@example.com").await;
+    let (_, two) = world.enrol("ana@example.com").await;
+    let never_read = begin_first_sync(&world, &one, &json!([])).await;
+    until_all_are_free(&world).await;
+    assert_eq!(begin_first_sync(&world, &two, &json!([])).await.status(), 200);
+    drop(never_read);
 }
 
 #[tokio::test]
@@ -91,6 +145,7 @@ async fn what_a_device_that_starts_over_pushes_is_done_and_told_even_when_its_pa
     assert_eq!((&answer["outcomes"][0]["verdict"], &answer["operations"]), (&json!("applied"), &json!([])));
     assert_eq!(answer["more"], json!(true), "the page is still to come");
     drop(under_way);
+    until_all_are_free(&world).await;
     phone.cursor = answer["cursor"].clone();
     let rest = phone.exchange(json!([])).await;
     assert!(rest["operations"].to_string().contains("Mía"), "{rest}");

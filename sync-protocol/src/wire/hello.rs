@@ -82,3 +82,11 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_bytes: Option<u64>,
 }
+
+/// `PUT /sync/v1/wake`: a push subscription as a browser writes it down (`PushSubscription.toJSON()`); of its other keys,
+/// none is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakeRequest {
+    /// The address at which the push service is asked.
+    pub endpoint: String,
+}

@@ -21,7 +21,7 @@ pub use digest::{
     MAX_RECORDS_PER_DIGEST, MAX_SCOPES_PER_DIGEST, MendReason, RangeAnswer, ScopeDigest,
 };
 pub use exchange::{ExchangeRequest, ExchangeResponse, MAX_MUTATIONS_PER_EXCHANGE};
-pub use hello::{HelloAnswer, HelloRequest, Limits, Report};
+pub use hello::{HelloAnswer, HelloRequest, Limits, Report, WakeRequest};
 pub use live::{Delta, LiveAnswer, LiveEvent, Order, Poke};
 pub use manifest::{ChunkEntry, ChunksRequest, MAX_CHUNKS_PER_REQUEST, ManifestRequest, ManifestResponse};
 pub use mutation::{FieldOperation, Fields, Mutation, MutationKind};

@@ -14,6 +14,7 @@ use tokio::sync::Barrier;
 
 use crate::device::{Device, asked_to_wait};
 use crate::server::Server;
+use crate::snapshot::Fetcher;
 
 /// First syncs of many small devices, all begun at once, each over a connection of its own; how long each took, sorted.
 pub fn first_syncs(server: &Server, tokens: &[String]) -> Result<Vec<Duration>> {
@@ -100,10 +101,21 @@ impl Phone {
 pub fn whole_pulls(server: &Server, devices: usize) -> Result<f64> {
     let devices: Vec<Device> =
         (0..devices).map(|number| Device::with_token(server, crate::fleet::token(number))).collect();
-    let start = Instant::now();
+    together(&devices, |device| Ok(device.pull_all()?.rows))
+}
+
+/// The same by chunks.
+pub fn whole_fetches(server: &Server, tokens: &[String]) -> Result<f64> {
+    let devices: Vec<Fetcher> = tokens.iter().map(|token| Fetcher::new(server, token)).collect();
+    together(&devices, |device| Ok(usize::try_from(device.fetch()?.rows)?))
+}
+
+/// Rows/s of devices that fetch their rows at the same time.
+fn together<Device: Sync>(devices: &[Device], fetch: impl Fn(&Device) -> Result<usize> + Sync) -> Result<f64> {
+    let (start, fetch) = (Instant::now(), &fetch);
     let rows: usize = std::thread::scope(|scope| {
-        let pulls: Vec<_> = devices.iter().map(|device| scope.spawn(|| device.pull_all())).collect();
-        pulls.into_iter().map(|pull| Ok(pull.join().ok().context("a pull panicked")??.rows)).sum::<Result<usize>>()
+        let fetches: Vec<_> = devices.iter().map(|device| scope.spawn(move || fetch(device))).collect();
+        fetches.into_iter().map(|rows| rows.join().ok().context("a fetch panicked")?).sum::<Result<usize>>()
     })?;
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let rows = rows as f64;

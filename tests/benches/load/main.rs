@@ -118,6 +118,11 @@ fn company(wanted: &Wanted, folder: &Path) -> Result<()> {
         let pulled = crowd::whole_pulls(&server, WHOLE_PULLS)?;
         let figure = format!("{pulled:.0} rows/s together");
         report::line(&format!("{WHOLE_PULLS} devices pull everything at once"), &figure);
+        report::line("after them", &server.memory()?);
+        let fetched = crowd::whole_fetches(&server, &tokens[..WHOLE_PULLS])?;
+        let figure = format!("{fetched:.0} rows/s together");
+        report::line(&format!("{WHOLE_PULLS} devices fetch all chunks at once"), &figure);
+        report::line("after them", &server.memory()?);
     }
     if wanted.any(&["device"]) {
         let took = phone::first_sync(&server, &folder.join("phone"))?.as_secs_f64();
@@ -197,6 +202,8 @@ fn fetch(server: &Server, token: &str, bare: f64, folder: &Path) -> Result<()> {
     let cold = fetcher.fetch()?;
     anyhow::ensure!(cold.rows as usize >= CONTACTS, "only {} rows came, of {CONTACTS}", cold.rows);
     report::ratio("chunks: first sync, cold", "rows/s", cold.rows as f64 / cold.took.as_secs_f64(), bare);
+    let fields = cold.contact_fields()?;
+    anyhow::ensure!(fields >= contacts::FIELDS, "a contact has only {fields} fields");
     let (bytes, rows) = cold.contacts;
     report::line("chunks: on the wire (zstd)", &format!("{:.0} bytes/contact", bytes as f64 / rows as f64));
     let warm = fetcher.fetch()?;

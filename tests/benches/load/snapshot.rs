@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use serde_json::{Value, json};
@@ -30,6 +30,19 @@ pub struct Snapshot {
     pub took: Duration,
     hashes: Vec<String>,
     chunks: Vec<Vec<u8>>,
+}
+
+impl Snapshot {
+    /// How many fields the contacts of a chunk have, those counted that any of them has.
+    pub fn contact_fields(&self) -> Result<usize> {
+        for packed in &self.chunks {
+            let chunk: Value = serde_json::from_slice(&zstd::decode_all(&packed[..])?)?;
+            if chunk["entity"] == "contact" {
+                return Ok(chunk["columns"].as_object().map_or(0, serde_json::Map::len));
+            }
+        }
+        bail!("no chunk holds contacts")
+    }
 }
 
 impl Fetcher {

@@ -20,7 +20,8 @@ use super::world::World;
 impl World {
     /// Something that a device fetches, with what goes wrong on the way.
     pub(super) async fn fetch(&mut self, at: usize, fetch: &Fetch, fault: Option<Fault>) -> Answer {
-        self.ask("first sync: a fetch goes wrong", fault, async |world| world.serve_fetch(at, fetch).await).await
+        let serve = async |world: &mut Self| world.serve_fetch(at, fetch).await;
+        self.ask("first sync: a fetch goes wrong", fault, serve).await.unwrap_or_else(Answer::from)
     }
 
     /// Of the chunks asked for one comes, so that anything may happen between two.
@@ -58,28 +59,35 @@ impl World {
         Answer::Problem { problem: Box::new(problem), retry_after_ms: None }
     }
 
-    /// The model that a device was told of.
-    pub(super) async fn fetch_model(&mut self, at: usize, hash: String) -> Input {
+    /// The model that a device was told of, with what goes wrong on the way.
+    pub(super) async fn fetch_model(&mut self, at: usize, hash: String, fault: Option<Fault>) -> Input {
         self.tally.count("device: fetches a model");
+        let serve = async |world: &mut Self| world.serve_model(at, &hash).await;
+        let Ok(Some(model)) = self.ask("device: the fetch of a model goes wrong", fault, serve).await else {
+            return Input::ModelFailed;
+        };
+        // Without one nothing is held that could be called otherwise.
+        let held = self.devices[at].store.saved().position.model;
+        let before = held.and_then(|held| self.models.get(&held));
+        let names = before.map(|before| names(before, &model)).unwrap_or_default();
+        self.models.insert(hash.clone(), model);
+        // The second since its last checkpoint makes it begin anew.
+        self.devices[at].may_start_over |= self.devices[at].store.saved().position.has_let_go;
+        self.devices[at].model = Some(hash.clone());
+        Input::ModelStored { hash, names }
+    }
+
+    /// None where another model is in force since, or she may not sign in.
+    async fn serve_model(&self, at: usize, hash: &str) -> Option<Model> {
         let token = format!("Bearer {}", self.devices[at].token);
         let get = Request::builder().uri(format!("/sync/v1/model/{hash}")).header(header::AUTHORIZATION, token);
         let reply = self.office.ask(get.body(Body::empty()).expect("a request")).await;
         match reply.status {
             StatusCode::OK => {
                 let json = String::from_utf8(reply.bytes).expect("a model is text");
-                let model = Model::from_json(&json).expect("a model");
-                // Without one nothing is held that could be called otherwise.
-                let held = self.devices[at].store.saved().position.model;
-                let before = held.and_then(|held| self.models.get(&held));
-                let names = before.map(|before| names(before, &model)).unwrap_or_default();
-                self.models.insert(hash.clone(), model);
-                // The second since its last checkpoint makes it begin anew.
-                self.devices[at].may_start_over |= self.devices[at].store.saved().position.has_let_go;
-                self.devices[at].model = Some(hash.clone());
-                Input::ModelStored { hash, names }
+                Some(Model::from_json(&json).expect("a model"))
             }
-            // Another model is in force since, or she may not sign in.
-            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => Input::ModelFailed,
+            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => None,
             status => panic!("model {hash}: {status}"),
         }
     }

@@ -22,6 +22,23 @@ use super::world::World;
 
 const EXCHANGE: &str = "/sync/v1/exchange";
 
+/// What a device has instead of an answer.
+pub(super) enum NoAnswer {
+    /// Nothing.
+    Lost,
+    /// Something before the server says that it is busy.
+    Busy,
+}
+
+impl From<NoAnswer> for Answer {
+    fn from(none: NoAnswer) -> Self {
+        match none {
+            NoAnswer::Lost => Self::Failed,
+            NoAnswer::Busy => Self::Problem { problem: busy(), retry_after_ms: Some(2_000) },
+        }
+    }
+}
+
 /// A request that its device has given up, still on its way.
 pub(super) struct Late {
     pub(super) device: usize,
@@ -85,36 +102,38 @@ impl World {
                 return self.serve(at, &request).await;
             }
             Fault::Late => self.late.push(Late { device: at, request }),
-            Fault::Busy => return Answer::Problem { problem: busy(), retry_after_ms: Some(2_000) },
+            Fault::Busy => return NoAnswer::Busy.into(),
             Fault::Dies(death) => return self.serve_and_die(at, &request, death).await,
         }
         Answer::Failed
     }
 
-    /// A request that changes nothing on the server, with what goes wrong on the way; `serve` has it answered.
-    pub(super) async fn ask(
+    /// A request that changes no record, with what goes wrong on the way; `serve` has it answered.
+    pub(super) async fn ask<T>(
         &mut self,
         goes_wrong: &str,
         fault: Option<Fault>,
-        serve: impl AsyncFn(&mut Self) -> Answer,
-    ) -> Answer {
-        let Some(fault) = fault else { return serve(self).await };
+        serve: impl AsyncFn(&mut Self) -> T,
+    ) -> Result<T, NoAnswer> {
+        let Some(fault) = fault else { return Ok(serve(self).await) };
         self.tally.count(goes_wrong);
         match fault {
-            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Answer::Failed,
+            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Err(NoAnswer::Lost),
             Fault::AnswerLost | Fault::AnswerCut(_) => {
                 drop(serve(self).await);
-                Answer::Failed
+                Err(NoAnswer::Lost)
             }
             Fault::Twice => {
                 drop(serve(self).await);
-                serve(self).await
+                Ok(serve(self).await)
             }
-            Fault::Busy => Answer::Problem { problem: busy(), retry_after_ms: Some(2_000) },
-            Fault::Dies(_) => {
+            Fault::Busy => Err(NoAnswer::Busy),
+            Fault::Dies(death) => {
+                let before = self.office.photograph();
                 let answer = serve(self).await;
-                self.office.restart().await;
-                answer
+                let after = self.office.photograph();
+                self.office.rise_from(if death == Death::BeforeCommit { before } else { after }).await;
+                if death == Death::AfterAnswer { Ok(answer) } else { Err(NoAnswer::Lost) }
             }
         }
     }

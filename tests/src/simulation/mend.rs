@@ -60,7 +60,8 @@ impl World {
 
     /// A device compares what it holds, with what goes wrong on the way.
     pub(super) async fn compare(&mut self, at: usize, request: &DigestRequest, fault: Option<Fault>) -> Answer {
-        self.ask("mending: a request goes wrong", fault, async |world| world.serve_comparison(at, request).await).await
+        let serve = async |world: &mut Self| world.serve_comparison(at, request).await;
+        self.ask("mending: a request goes wrong", fault, serve).await.unwrap_or_else(Answer::from)
     }
 
     async fn serve_comparison(&mut self, at: usize, request: &DigestRequest) -> Answer {

@@ -62,6 +62,8 @@ pub struct Held {
     pub entity: String,
     /// Its last change.
     pub seq: Sequence,
+    /// Devices carry it.
+    pub is_carried: bool,
     /// Its fields.
     pub fields: Fields,
 }
@@ -196,6 +198,11 @@ impl Office {
         db.close().await;
     }
 
+    /// The server dies between two requests, and another one starts.
+    pub(super) async fn die(&mut self) {
+        self.rise_from(self.photograph()).await;
+    }
+
     /// The server is gone; another one starts on what the disk held when it died.
     pub(super) async fn rise_from(&mut self, photograph: TempDir) {
         self.app.close().await;
@@ -268,20 +275,18 @@ impl Office {
     #[must_use]
     pub fn records(&self) -> Vec<Held> {
         let database = self.database();
-        let sql = "SELECT r.id, e.name, r.seq, r.body FROM record r JOIN entity e ON e.code = r.entity ORDER BY r.id";
+        let sql = "SELECT r.id, e.name, r.seq, r.carried, r.body FROM record r JOIN entity e ON e.code = r.entity ORDER BY r.id";
         let mut statement = database.prepare(sql).expect("a statement");
         let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
-        });
-        rows.expect("a query")
-            .map(|row| row.expect("a row"))
-            .map(|(id, entity, seq, body)| Held {
-                id: RecordId(Uuid::from_slice(&id).expect("16 bytes")),
-                entity,
-                seq: seq.cast_unsigned(),
-                fields: serde_json::from_str(&body).expect("a body"),
+            Ok(Held {
+                id: RecordId(Uuid::from_slice(&row.get::<_, Vec<u8>>(0)?).expect("16 bytes")),
+                entity: row.get(1)?,
+                seq: row.get::<_, i64>(2)?.cast_unsigned(),
+                is_carried: row.get(3)?,
+                fields: serde_json::from_str(&row.get::<_, String>(4)?).expect("a body"),
             })
-            .collect()
+        });
+        rows.expect("a query").map(|row| row.expect("a row")).collect()
     }
 
     /// Changes on the server itself, in one commit; a refusal is an answer too.
@@ -323,6 +328,11 @@ impl Office {
     /// Lets a batch of children follow their parents; whether there was any.
     pub async fn follow(&self) -> bool {
         self.app.moves().turn().await.expect("a batch").is_some()
+    }
+
+    /// Settles a batch of what devices carry by the sync rules; how many records came or went.
+    pub async fn settle_carried(&self) -> usize {
+        self.app.sync_rules().turn().await.expect("a batch").unwrap_or_default()
     }
 
     /// People and teams change their places.

@@ -121,9 +121,17 @@ impl Oracle {
         let shares = ["shared_with", "shared_with_teams"].map(|name| record.fields.get(name).and_then(Value::as_array));
         let shares = shares.into_iter().flatten().flatten().filter_map(Value::as_str);
         let shares = shares.map(|id| Uuid::parse_str(id).expect("links hold ids"));
+        let carried = scope("carried", None);
         let mut held = Vec::new();
         if level == Level::All {
-            held.push(scope("all", None));
+            // Where there ever was a sync rule, what devices carry is a scope of its own.
+            match self.scopes.contains_key(&carried) {
+                false => held.push(scope("all", None)),
+                true if record.is_carried => held.push(carried),
+                true => {}
+            }
+        } else if !record.is_carried {
+            return BTreeSet::new();
         } else if level > Level::None {
             let to_her = shares.filter(|holder| *holder == viewer.user.0 || viewer.teams.contains(holder));
             held.extend(to_her.map(|holder| scope("shared", Some(holder))));

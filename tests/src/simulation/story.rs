@@ -69,7 +69,7 @@ pub enum Step {
         effects: u8,
         /// The most bytes of a page.
         page: u16,
-        /// Which of the exchanges goes wrong, and how.
+        /// Which of its requests goes wrong, and how.
         fault: Option<(u8, Fault)>,
     },
     /// Two devices exchange at the same time, and somebody changes something on the server: one commit.
@@ -123,7 +123,7 @@ pub enum Step {
         /// So much of it.
         seconds: u32,
     },
-    /// The server stops and starts again.
+    /// The server stops or dies, by turns, and starts again.
     Restart,
     /// The server's disk is copied.
     BackUp,

@@ -151,11 +151,18 @@ impl World {
                 if self.office.follow().await {
                     self.tally.count("server: children follow");
                 }
+                if self.office.settle_carried().await > 0 {
+                    self.tally.count("server: settles what devices carry");
+                }
                 (0..count).for_each(|at| self.give(at, Input::Tick));
             }
-            Step::Restart => {
+            Step::Restart if self.now.is_multiple_of(2) => {
                 self.tally.count("server: restarts");
                 self.office.restart().await;
+            }
+            Step::Restart => {
+                self.tally.count("server: dies between requests");
+                self.office.die().await;
             }
             Step::BackUp => self.back_up(),
             Step::Restore => self.restore().await,
@@ -254,15 +261,18 @@ impl World {
         self.give(at, if is_there { Input::Online } else { Input::Offline });
     }
 
-    /// Asks for an exchange and carries out so many effects; the exchange with the fault's number goes wrong.
+    /// Asks for an exchange and carries out so many effects; the request with the fault's number goes wrong.
     pub async fn run(&mut self, at: usize, effects: usize, fault: Option<(u8, Fault)>) {
         self.give(at, Input::SyncRequested);
         let mut sent = 0;
         for _ in 0..effects {
             let Some(effect) = self.devices[at].effects.pop_front() else { return };
-            let is_exchange = matches!(effect, Effect::Send { .. } | Effect::Fetch { .. } | Effect::Digest { .. });
-            let fault = fault.filter(|(nth, _)| is_exchange && *nth == sent).map(|(_, fault)| fault);
-            sent += u8::from(is_exchange);
+            let is_request = matches!(
+                effect,
+                Effect::Send { .. } | Effect::Fetch { .. } | Effect::Digest { .. } | Effect::FetchModel { .. }
+            );
+            let fault = fault.filter(|(nth, _)| is_request && *nth == sent).map(|(_, fault)| fault);
+            sent += u8::from(is_request);
             if let Some(input) = self.carry_out(at, effect, fault).await {
                 self.give(at, input);
             }
@@ -286,7 +296,7 @@ impl World {
                 let Ok(found) = look_up(&self.devices[at].store, &query);
                 Some(Input::Found { look, found: Some(found) })
             }
-            Effect::FetchModel { hash } => Some(self.fetch_model(at, hash).await),
+            Effect::FetchModel { hash } => Some(self.fetch_model(at, hash, fault).await),
             Effect::WakeAt { at_ms } => {
                 self.devices[at].wake_at_ms = Some(at_ms);
                 None
@@ -439,6 +449,7 @@ impl World {
         for round in 0..MOST_ROUNDS {
             let before = self.positions();
             while self.office.follow().await {}
+            self.office.app.sync_rules().settle_all().await.expect("the rules are settled");
             for at in 0..self.devices.len() {
                 self.bring_in_step(at).await;
             }

@@ -145,13 +145,13 @@ pub const KEYS: &[Key] = &[
         "limits.first_syncs",
         number(1, 10_000),
         "16",
-        "Answers of first syncs under way at a time, each of a few MiB; further ones wait.",
+        "Answers to devices that fetch or compare everything under way at a time, each of a few MiB; further ones wait.",
     ),
     key(
         "limits.first_syncs_waiting",
         number(0, 100_000),
         "4096",
-        "First syncs that may wait for their turn; further ones are told to come again (503).",
+        "Devices that may wait for their turn to fetch or compare everything; further ones are told to come again (503).",
     ),
     key(
         "limits.writer_queue_bytes",

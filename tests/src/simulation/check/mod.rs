@@ -13,6 +13,7 @@ use super::device::Device;
 use super::names::{last_called, last_told};
 use super::oracle::{Oracle, Sight, Viewer};
 use super::tally::Tally;
+use super::upgrade::devices_carry;
 use super::world::World;
 
 /// One outcome for each mutation, in order, and the same as ever, whatever fields are called meanwhile.
@@ -167,6 +168,7 @@ pub(super) fn in_the_end(world: &World) {
     effects::were_done_once(world, &oracle);
     history::tells_of_no_blind_overwriting(world, &oracle);
     no_link_leads_nowhere(&oracle);
+    devices_carry_what_the_rules_say(world, &oracle);
 }
 
 fn is_in_step(device: &Device, oracle: &Oracle) {
@@ -189,6 +191,15 @@ fn is_in_step(device: &Device, oracle: &Oracle) {
         let (sent, _) = device.answered.get(id).unwrap_or_else(|| panic!("{device}: {id} was never answered"));
         let is_same = last_called(sent) == last_called(mutation) || device.is_void_in_place(*id, sent);
         assert!(is_same, "{device}: the person was told {mutation:?}, and {sent:?} was sent");
+    }
+}
+
+fn devices_carry_what_the_rules_say(world: &World, oracle: &Oracle) {
+    let today = world.office.app.sync_rules().today();
+    for record in oracle.records() {
+        let entity = oracle.model().entity(&record.entity).expect("a known entity");
+        let expected = devices_carry(entity, &record.fields, today);
+        assert_eq!(record.is_carried, expected, "{} {}: left: is carried", record.entity, record.id);
     }
 }
 

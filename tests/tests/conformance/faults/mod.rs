@@ -2,16 +2,30 @@
 
 mod blobs;
 mod digests;
+mod epochs;
 mod exchange;
 mod hello;
 mod live;
+mod model;
 mod snapshot;
+mod wake;
 
 use crate::proxy::{Fault, Reply, Request, Upstream};
 
 /// Each with the one check that must see it.
 pub fn all() -> Vec<(&'static str, Fault)> {
-    [exchange::FAULTS, snapshot::FAULTS, live::FAULTS, hello::FAULTS, blobs::FAULTS, digests::FAULTS].concat()
+    [
+        exchange::FAULTS,
+        snapshot::FAULTS,
+        model::FAULTS,
+        live::FAULTS,
+        wake::FAULTS,
+        hello::FAULTS,
+        blobs::FAULTS,
+        digests::FAULTS,
+        epochs::FAULTS,
+    ]
+    .concat()
 }
 
 /// Passes requests that begin so on without that header, and others as they are.
