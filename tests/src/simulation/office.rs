@@ -393,7 +393,7 @@ fn config(folder: &Path) -> Config {
     config.database.durability = Durability::Handed;
     config.auth.device_session = Duration::from_hours(10 * 365 * 24);
     config.http.request_timeout = Duration::from_mins(10);
-    // Children follow when a story's time passes, a few at a time.
+    // What is done in the background is done when a story says so, a few records at a time.
     config.moves.records_per_second = 0;
     config.moves.batch_records = 3;
     config

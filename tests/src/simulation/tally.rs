@@ -87,6 +87,7 @@ const MUST_HAPPEN: &[&str] = &[
     "server: dies after its answer",
     "server: dies after the commit",
     "server: backed up",
+    "server: children follow",
     "server: dies before the commit",
     "server: dies between requests",
     "server: forgets what left",

@@ -56,7 +56,7 @@ rules:
     message: {es: Demasiado grande., en: Too large.}
 ---
 entity: account
-sync: {where: \"status == null || status != 'blocked'\"}
+sync: {where: \"notes == null\"}
 ",
     "
 entity: opportunity
@@ -64,7 +64,7 @@ rules:
   - id: small_deals
     valid_if: \"amount <= 3000\"
     message: {es: Demasiado grande., en: Too large.}
-sync: {where: \"close_date == null || close_date > today + 65\"}
+sync: {where: \"next_step == null && (close_date == null || close_date > today + 65)\"}
 ---
 entity: account
 fields:
@@ -141,8 +141,11 @@ pub(super) fn devices_carry(entity: &Entity, fields: &Fields, today: i64) -> boo
     const CLOSE_DAY: i64 = 20_849;
     match (entity.name.as_str(), &entity.sync.condition) {
         (_, None) => true,
-        ("account", Some(_)) => fields.get("status").is_none_or(|status| status != "blocked"),
-        ("opportunity", Some(_)) => !fields.contains_key("close_date") || CLOSE_DAY > today + 65,
+        ("account", Some(_)) => !fields.contains_key("notes"),
+        ("opportunity", Some(_)) => {
+            let is_near = fields.contains_key("close_date") && CLOSE_DAY <= today + 65;
+            !fields.contains_key("next_step") && !is_near
+        }
         (other, Some(_)) => panic!("no overlay gives {other} a sync rule"),
     }
 }

@@ -104,7 +104,20 @@ impl World {
         (world.tally, world.trace.finish())
     }
 
+    /// A batch of what the server does beside requests.
+    async fn work_in_the_background(&mut self) {
+        if self.office.follow().await {
+            self.tally.count("server: children follow");
+        }
+        if self.office.settle_carried().await > 0 {
+            self.tally.count("server: settles what devices carry");
+        }
+    }
+
     async fn take_step(&mut self, step: &Step) {
+        if self.now.is_multiple_of(3) {
+            self.work_in_the_background().await;
+        }
         let count = self.devices.len();
         let nth = |device: u8| usize::from(device) % count;
         match step {
@@ -148,12 +161,7 @@ impl World {
             Step::Wait { seconds } => {
                 self.tally.count("time: passes");
                 self.office.wait_ms(i64::from(*seconds) * 1_000);
-                if self.office.follow().await {
-                    self.tally.count("server: children follow");
-                }
-                if self.office.settle_carried().await > 0 {
-                    self.tally.count("server: settles what devices carry");
-                }
+                self.work_in_the_background().await;
                 (0..count).for_each(|at| self.give(at, Input::Tick));
             }
             Step::Restart if self.now.is_multiple_of(2) => {
