@@ -33,6 +33,15 @@ impl Person {
         read(request.call()).unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// `GET` of a file.
+    #[track_caller]
+    #[must_use]
+    pub fn get_bytes(&self, path: &str) -> Vec<u8> {
+        let request = self.agent.get(format!("{}{path}", self.url)).header("authorization", self.bearer());
+        let read = request.call().and_then(|mut answer| answer.body_mut().read_to_vec());
+        read.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
     /// `POST` of JSON.
     #[track_caller]
     #[must_use]

@@ -1,6 +1,7 @@
 //! Phones that stay connected: what one of them does, the others have at once.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -85,6 +86,53 @@ fn what_is_done_on_one_phone_arrives_on_the_other_without_an_exchange() {
     assert_eq!((&came["exchanges"], &came["records"][0]["id"]), (&json!(0), &made["id"]), "{came}");
     assert_eq!(tablet.run(&["list", "account"]).ok()["count"], 3, "and it is there");
     drop(company);
+}
+
+/// What some proxies are: a stream of events gets no further than this, everything else does.
+fn line_without_streams(server: SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for device in listener.incoming() {
+            let device = device.expect("a connection");
+            std::thread::spawn(move || pass_on(device, server));
+        }
+    });
+    url
+}
+
+fn pass_on(mut device: TcpStream, server: SocketAddr) -> std::io::Result<()> {
+    let mut beginning = [0; 64];
+    let count = device.read(&mut beginning)?;
+    if beginning[..count].starts_with(b"GET /sync/v1/live ") {
+        return device.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    let mut upstream = TcpStream::connect(server)?;
+    upstream.write_all(&beginning[..count])?;
+    let mut back = (upstream.try_clone()?, device.try_clone()?);
+    std::thread::spawn(move || {
+        drop(std::io::copy(&mut back.0, &mut back.1));
+        drop(back.1.shutdown(Shutdown::Both));
+    });
+    std::io::copy(&mut device, &mut upstream)?;
+    upstream.shutdown(Shutdown::Write)
+}
+
+#[test]
+fn a_phone_behind_a_proxy_that_lets_no_stream_through_asks_instead() {
+    let server = Server::start();
+    let _company = Company::found(&server);
+    let ana = server.person(Company::ANA);
+    let _ = ana.create("account", &json!({"name": "Primera"}));
+    let phone = Device::enrol(&line_without_streams(server.address()), Company::ANA);
+    let following = Following::start(&phone);
+    for stream in ["the first", "the second"] {
+        following.wait_for(stream, |document| document["event"] == "disconnected");
+    }
+    let _ = ana.create("account", &json!({"name": "Por preguntas"}));
+    following.wait_for("an answer", |document| document["event"] == "connected" && document["by"] == "poll");
+    following.received("Por preguntas");
 }
 
 #[test]

@@ -7,6 +7,17 @@ use serde_json::json;
 const COST: &str = "771301";
 const MARGIN: &str = "128699";
 
+/// All that the parts of a workbook say.
+fn text_of_workbook(bytes: &[u8]) -> String {
+    let mut parts = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a workbook is a ZIP archive");
+    let mut text = String::new();
+    for at in 0..parts.len() {
+        let mut part = parts.by_index(at).expect("a part");
+        std::io::Read::read_to_string(&mut part, &mut text).expect("its parts are text");
+    }
+    text
+}
+
 #[test]
 fn a_hidden_field_is_in_no_payload_on_any_path() {
     let server = Server::start();
@@ -47,6 +58,7 @@ permissions:
         ("search", nora.get("/api/v1/search?q=secreta").body),
         ("history", nora.get(&format!("{one}/history")).body),
         ("export", nora.get("/api/v1/opportunity/export?format=csv").body),
+        ("export, a workbook", text_of_workbook(&nora.get_bytes("/api/v1/opportunity/export?format=xlsx"))),
         ("summary", nora.get("/api/v1/opportunity/summary?sum=amount").body),
         ("model", nora.get("/api/v1/model").body),
         ("OpenAPI", nora.get("/api/v1/openapi.json").body),
@@ -75,6 +87,7 @@ permissions:
     for (path, shown) in [
         ("exchange, a new record", "Grúa secreta"),
         ("export", "Grúa secreta"),
+        ("export, a workbook", "Grúa secreta"),
         ("search", "Grúa secreta"),
         ("live, long poll", "Visitar a Nora"),
     ] {

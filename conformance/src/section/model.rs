@@ -66,12 +66,13 @@ fn creation(world: &mut World, phone: &mut Phone) -> sync_protocol::wire::Mutati
 fn another_model_is_told_no_operations(world: &mut World) -> Seen {
     let (mut phone, news) = with_news(world)?;
     let mutation = creation(world, &mut phone);
-    let mut request = phone.request(&[mutation]);
+    let mut request = phone.request(std::slice::from_ref(&mutation));
     request["limit_bytes"] = json!(1 << 20);
     request["model"] = json!("0".repeat(64));
     let answer = phone.exchange(&request)?.ok()?;
-    let verdict = &answer["outcomes"][0]["verdict"];
-    ensure(*verdict == json!("applied"), || format!("what it pushed came to {}", answer["outcomes"]))?;
+    let outcome = &answer["outcomes"][0];
+    ensure(outcome["verdict"] == json!("applied"), || format!("what it pushed came to {outcome}"))?;
+    phone.note_own(&mutation, outcome["seq"].as_u64().unwrap_or_default());
     ensure(answer["operations"] == json!([]), || format!("it was told {}", answer["operations"]))?;
     phone.cursor = answer["cursor"].as_str().map(str::to_owned);
     let told = json!(phone.pull()?).to_string();

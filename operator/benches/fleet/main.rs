@@ -20,6 +20,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+/// As in a release.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How many tenants, unless `FLEET_TENANTS` says otherwise.
 const TENANTS: usize = 1_000;
 /// How long nothing may be sent, unless `FLEET_REST_SECONDS` says otherwise.

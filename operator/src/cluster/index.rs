@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
@@ -40,8 +41,9 @@ impl Index {
     }
 
     /// Notes a tenant, unless a later state of it is known.
-    pub fn put_tenant(&self, tenant: Tenant) -> Option<TenantUid> {
+    pub fn put_tenant(&self, mut tenant: Tenant) -> Option<TenantUid> {
         let uid = tenant.uid()?;
+        lighten(&mut tenant.metadata);
         let mut inner = self.inner();
         let is_old = inner.tenants.get(&uid).is_some_and(|known| version(&**known) > version(&tenant));
         if !is_old {
@@ -68,7 +70,8 @@ impl Index {
     }
 
     /// Notes a plan, and says which tenants name it.
-    pub fn put_plan(&self, plan: Plan) -> Vec<TenantUid> {
+    pub fn put_plan(&self, mut plan: Plan) -> Vec<TenantUid> {
+        lighten(&mut plan.metadata);
         let name = plan.name_any();
         self.inner().plans.insert(name.clone(), Arc::new(plan));
         self.tenants_of(&name)
@@ -102,7 +105,8 @@ impl Index {
 
     /// Notes a roll-out, unless a later state of it is known. Whether somebody has said something new of it: its status alone is
     /// none.
-    pub fn put_rollout(&self, rollout: FleetRollout) -> bool {
+    pub fn put_rollout(&self, mut rollout: FleetRollout) -> bool {
+        lighten(&mut rollout.metadata);
         let mut inner = self.inner();
         let name = rollout.name_any();
         let known = inner.rollouts.get(&name).filter(|known| known.uid() == rollout.uid());
@@ -225,6 +229,15 @@ impl Index {
 impl Inner {
     fn shared(&mut self, fields: Value) -> Arc<Value> {
         self.fields.entry(digest(&fields)).or_insert_with(|| Arc::new(fields)).clone()
+    }
+}
+
+/// Leaves out who set which field, and the copy of all of it that `kubectl apply` may keep: nothing of it is asked for, and it
+/// is more than the rest.
+fn lighten(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
 }
 

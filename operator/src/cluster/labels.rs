@@ -4,6 +4,8 @@
 pub const TENANT: &str = "cartera.dev/tenant";
 /// Whose an object is: the tenant's uid. Names are used again, uids never.
 pub const TENANT_UID: &str = "cartera.dev/tenant-uid";
+/// Which of the 64 shards the tenant belongs to.
+pub const SHARD: &str = "cartera.dev/shard";
 /// Who looks after an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`MANAGED_BY`] on everything of ours.

@@ -19,6 +19,13 @@ use super::index::{Index, TenantUid};
 use super::labels;
 use crate::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 
+/// Objects that one page of a list has: what is read of them at a time is what a start takes in memory.
+const PAGE: u32 = 100;
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
 /// What happened to objects of a kind.
 enum Change<K> {
     /// It came or changed.
@@ -97,7 +104,7 @@ impl Watches {
             let api: Api<DeserializeGuard<Tenant>> = Api::namespaced(self.client.clone(), &namespace);
             let watches = &self;
             watches
-                .follow(unready, api, watcher::Config::default(), |change| match change {
+                .follow(unready, api, config(), |change| match change {
                     Change::Put(tenant) => {
                         watches.tell(Heard::Plan(tenant.spec.subscription.plan_ref.name.clone()));
                         if let Some(uid) = watches.index.put_tenant(*tenant) {
@@ -127,7 +134,7 @@ impl Watches {
                 }
             };
             watches
-                .follow(unready, api, watcher::Config::default(), |change| match change {
+                .follow(unready, api, config(), |change| match change {
                     Change::Put(plan) => concerns(plan.name_any(), watches.index.put_plan(*plan)),
                     Change::Gone(plan) => concerns(plan.name_any(), watches.index.remove_plan(&plan.name_any())),
                     Change::All(uids) => {
@@ -153,7 +160,7 @@ impl Watches {
                 }
             };
             watches
-                .follow(unready, api, watcher::Config::default(), |change| {
+                .follow(unready, api, config(), |change| {
                     let is_news = match change {
                         Change::Put(rollout) => watches.index.put_rollout(*rollout),
                         Change::Gone(rollout) => {
@@ -180,7 +187,7 @@ impl Watches {
             let api: Api<DeserializeGuard<PlatformConfig>> = Api::namespaced(self.client.clone(), &namespace);
             let watches = &self;
             watches
-                .follow(unready, api, watcher::Config::default(), |change| {
+                .follow(unready, api, config(), |change| {
                     match change {
                         Change::Put(platform) => watches.index.put_platform(Some(*platform)),
                         Change::Gone(_) => watches.index.put_platform(None),
@@ -201,7 +208,7 @@ impl Watches {
             let watches = &self;
             let concerns = |uid: Option<TenantUid>| uid.into_iter().for_each(|uid| watches.tell(Heard::Tenant(uid)));
             watches
-                .follow(unready, api, watcher::Config::default().labels(&labels::ours()), |change| match change {
+                .follow(unready, api, config().labels(&labels::ours()), |change| match change {
                     Change::Put(object) => concerns(watches.index.put_child(kind, &as_json(*object))),
                     Change::Gone(object) => concerns(watches.index.remove_child(kind, &as_json(*object))),
                     Change::All(uids) => {
@@ -222,7 +229,7 @@ impl Watches {
             let mut known = HashMap::new();
             let kind_of = |name: &str| Kind::ALL.into_iter().find(|kind| kind.definition().as_deref() == Some(name));
             watches
-                .follow(unready, api, watcher::Config::default(), |change| match change {
+                .follow(unready, api, config(), |change| match change {
                     Change::Put(definition) => {
                         if let Some(kind) = kind_of(&definition.name_any()) {
                             known.insert(kind, definition.uid().unwrap_or_default());

@@ -25,6 +25,7 @@ use super::{NameRef, ParentRef, Quantity};
     selectable = ".status.shard",
     selectable = ".status.powerState",
     printcolumn(name = "Plan", type_ = "string", json_path = ".spec.subscription.planRef.name"),
+    printcolumn(name = "Engine", type_ = "string", json_path = ".spec.database.engine"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version.current"),
     printcolumn(name = "Power", type_ = "string", json_path = ".status.powerState"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),

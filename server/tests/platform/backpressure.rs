@@ -1,12 +1,19 @@
 //! More than the server takes at once: it says so and when to come again, and what is small and urgent goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::response::Response;
+use cartera_server::record::write::{Author, Change};
+use cartera_server::user::rights::Rights;
+use crm::Fields;
+use crm::model::Language;
+use crm::rules::Gaps;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use sync_protocol::wire::MutationKind;
 
 use crate::listening::Phone;
 use crate::support::World;
@@ -149,6 +156,39 @@ async fn what_a_device_that_starts_over_pushes_is_done_and_told_even_when_its_pa
     phone.cursor = answer["cursor"].clone();
     let rest = phone.exchange(json!([])).await;
     assert!(rest["operations"].to_string().contains("Mía"), "{rest}");
+}
+
+#[tokio::test]
+async fn nobody_who_reads_waits_for_an_import_under_way() {
+    let world = company(16, 16).await;
+    let mut in_step = Phone::enrol(&world, "ana@example.com").await;
+    in_step.make_account("Primera").await;
+    let session = world.sign_in("ana@example.com").await;
+    let (_, new) = world.enrol("ana@example.com").await;
+
+    // A transaction that has written and does not end.
+    let rights = Arc::new(Rights::of_operator(&world.app.catalogue()));
+    let author = Author { user: None, device: 0, rights, language: Language::En };
+    let mut import = world.app.writer().bulk(author, Gaps::Keep).await.expect("it begins");
+    let imported = Change {
+        kind: MutationKind::Create,
+        entity: "account".to_owned(),
+        record: "01930c1e-7a10-7000-8000-0000000ffffe".parse().expect("an id"),
+        base: None,
+        set: Fields::from([("name".to_owned(), json!("Segunda"))]),
+        ops: Vec::new(),
+    };
+    let decisions = import.write(vec![imported]).await.expect("it is written");
+    assert!(!decisions[0].is_rejected(), "{decisions:?}");
+
+    assert_eq!(in_step.exchange(json!([])).await["more"], json!(false));
+    assert_eq!(begin_first_sync(&world, &new, &json!([])).await.status(), 200);
+    let manifest = world.send(Some(&new), Method::POST, "/sync/v1/manifest", json!({"protocol": 1})).await.expect(200);
+    assert!(manifest["chunks"].as_array().is_some_and(|chunks| !chunks.is_empty()), "{manifest}");
+    let listed = world.get(&session, "/api/v1/account").await.expect(200).to_string();
+    assert!(listed.contains("Primera") && !listed.contains("Segunda"), "{listed}");
+    import.commit().await.expect("it ends");
+    assert!(in_step.exchange(json!([])).await["operations"].to_string().contains("Segunda"), "then it is there");
 }
 
 #[tokio::test]

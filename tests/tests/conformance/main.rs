@@ -12,6 +12,11 @@ fn person(email: &str) -> Person {
     Person { email: email.to_owned(), password: PASSWORD.to_owned() }
 }
 
+/// One that has all capabilities.
+fn server() -> Server {
+    Server::start_with(&["wake.contact=mailto:it@puertos.example"])
+}
+
 fn check(url: &str, only: &[&str]) -> Report {
     let mut target = Target::new(url, false, person(ADMIN)).expect("an address of this machine");
     target.other = Some(person(Company::ANA));
@@ -20,7 +25,7 @@ fn check(url: &str, only: &[&str]) -> Report {
 
 #[test]
 fn the_server_keeps_the_specification_and_the_suite_leaves_nothing_behind() {
-    let server = Server::start();
+    let server = server();
     let company = Company::found(&server);
     let entities = ["account", "contact", "lead", "product", "activity", "opportunity"];
     let before = entities.map(|entity| company.admin.count(entity));
@@ -79,7 +84,7 @@ fn a_server_that_breaks_a_rule_fails_on_exactly_that_check() {
 /// The faults that were not caught by exactly their check: among those of its section, or with `CONFORMANCE_WHOLE` set among
 /// all.
 fn seen_otherwise<'a>(faults: impl Iterator<Item = &'a (&'static str, Fault)>) -> Vec<String> {
-    let server = Server::start();
+    let server = server();
     let _ = Company::found(&server);
     let mut wrong = Vec::new();
     for (check_name, fault) in faults {

@@ -15,6 +15,7 @@ mod workload;
 use serde_json::{Value, json};
 
 use super::validate::Validated;
+use crate::cluster::shards::shard_of;
 use crate::cluster::{Kind, digest, labels, merge_patch, names};
 
 pub use self::configuration::entitlements;
@@ -111,6 +112,7 @@ pub fn own_labels(tenant: &Validated) -> Value {
         labels::MANAGED_BY: labels::OPERATOR,
         labels::TENANT: tenant.name,
         labels::TENANT_UID: tenant.uid,
+        labels::SHARD: shard_of(&tenant.uid).to_string(),
     })
 }
 

@@ -31,7 +31,8 @@ pub(super) fn findings(tenant: &Tenant, found: &Found) -> Vec<Finding> {
     };
     let ready = ready(&accepted, &parts, found);
     let progressing = progressing(&ready, found);
-    let mut all = vec![ready, accepted];
+    let available = available(&parts, found);
+    let mut all = vec![ready, available, accepted];
     all.extend(parts);
     all.extend([
         up_to_date(found),
@@ -244,6 +245,21 @@ fn ready(accepted: &Finding, parts: &[Finding], found: &Found) -> Finding {
             message: format!("{}: {}", part.kind, part.message),
         },
         None => Finding::yes("Ready", "Ready", "people can work"),
+    }
+}
+
+/// Whether people can work at this moment, whatever else is not as it should be.
+fn available(parts: &[Finding], found: &Found) -> Finding {
+    let has_route = found.validated.is_ok_and(|tenant| tenant.route != Route::None);
+    let is_on_the_way = |part: &&Finding| part.kind == "WorkloadReady" || (part.kind == "RouteReady" && has_route);
+    match parts.iter().filter(is_on_the_way).find(|part| part.status != Truth::True) {
+        Some(part) => Finding {
+            kind: "Available",
+            status: part.status,
+            reason: part.reason,
+            message: format!("people cannot reach it: see the condition {}", part.kind),
+        },
+        None => Finding::yes("Available", "Reachable", "people reach it"),
     }
 }
 
