@@ -51,8 +51,9 @@ pub async fn measure(count: usize, rest_seconds: u64, plain_seconds: f64) -> Res
     let double_kib = operator.resident_kib()?;
     let each = (double_kib.saturating_sub(few_kib)) as f64 / (double - few) as f64;
     println!(
-        "{} MiB with {double} tenants, {} MiB with {few}: {each:.1} KiB each (bar: 12)",
+        "{} MiB resident with {double} tenants (bar: {} MiB), {} MiB with {few}: {each:.1} KiB for each more",
         double_kib / 1024,
+        bar_kib(double) / 1024,
         few_kib / 1024
     );
     Ok(())

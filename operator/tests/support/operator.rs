@@ -128,16 +128,17 @@ impl Operator {
         .await
     }
 
-    /// Reconciles until `is_reached`; an operator that was killed is started anew.
+    /// Reconciles until `is_reached` and there is nothing left to write; an operator that was killed is started anew.
     pub async fn drive_until(mut self, home: &super::Home, name: &str, is_reached: impl AsyncFn() -> bool) -> Self {
         for _ in 0..600 {
+            let before = self.network.writes().len();
             self.step(name).await;
             if self.network.is_killed() {
                 let seed = u64::from(std::process::id());
                 self = Self::start(home, None, self.clock.clone(), seed);
                 continue;
             }
-            if is_reached().await {
+            if self.network.writes().len() == before && is_reached().await {
                 return self;
             }
             self.clock.advance(Duration::from_secs(1));
@@ -161,10 +162,15 @@ pub async fn children(client: &Client, kind: Kind, uid: &str) -> Vec<Value> {
     api.list(&own).await.expect("a list").items.into_iter().map(|object| json!(object)).collect()
 }
 
-/// Everything of a tenant, without what is another in each run: ids, times, and the values of secrets.
+/// Everything of a tenant and what is said of it, without what is another in each run: ids, times, and the values of secrets.
 pub async fn footprint(client: &Client, tenant: &Tenant) -> Vec<String> {
     let uid = tenant.uid().expect("a uid");
-    let mut lines = Vec::new();
+    let tenants: Api<Tenant> = Api::namespaced(client.clone(), &tenant.namespace().expect("a namespace"));
+    let there = tenants.get_opt(&tenant.name_any()).await.expect("a tenant or none");
+    let status = there.and_then(|tenant| tenant.status).unwrap_or_default();
+    let said = status.conditions.iter();
+    let mut lines: Vec<String> =
+        said.map(|condition| format!("{} {:?} {}", condition.kind, condition.status, condition.reason)).collect();
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_foreign()) {
         for mut object in children(client, kind, &uid).await {
             let metadata = object["metadata"].as_object_mut().expect("metadata");
@@ -185,8 +191,9 @@ pub async fn footprint(client: &Client, tenant: &Tenant) -> Vec<String> {
                 });
             }
             if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
-                // A hash of the StatefulSet, with the uid of the tenant in it.
+                // A hash of the StatefulSet, with the uid of the tenant in it, and what that uid falls on.
                 labels.remove("controller-revision-hash");
+                labels.remove(labels::SHARD);
             }
             let kept = match kind {
                 Kind::Secret => json!(object["data"].as_object().map(|data| data.keys().collect::<Vec<_>>())),

@@ -46,9 +46,10 @@ fn the_operators_chart_is_installed_upgraded_rolled_back_and_uninstalled() -> Re
         cluster.kubectl(of.into_iter().chain(namespace))
     };
     ensure!(replicas()? == "2", "{}", replicas()?);
-    rights_are_as_agreed_on(&cluster)?;
     what_is_protected_cannot_be_deleted(&cluster)?;
     the_operators_account_is_confined_to_tenants(&cluster)?;
+    make_accounts_of_hooks(&cluster, &operator)?;
+    rights_are_as_agreed_on(&cluster)?;
     let _ = cluster.helm(["upgrade", "op", &operator, "--set=replicas=3,image.tag=v2"].into_iter().chain(options()))?;
     ensure!(replicas()? == "3", "{}", replicas()?);
     let _ = cluster.helm(["rollback", "op", "1"].into_iter().chain(namespace).chain(WAIT))?;
@@ -136,22 +137,41 @@ fn the_operators_account_is_confined_to_tenants(cluster: &Cluster) -> Result<()>
     refused(cluster, ["delete", "namespace", "somebody-elses", operator], only)?;
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let binding = folder.path().join("binding.yaml");
-    fs::write(
-        &binding,
-        "
+    // As the operator does it.
+    let bind = |namespace: &str| {
+        fs::write(
+            &binding,
+            format!(
+                "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: cartera-tenant-access, namespace: somebody-elses}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cartera-tenant-access}
-subjects: [{kind: ServiceAccount, name: op-cartera-operator, namespace: op-system}]
-",
-    )?;
-    // As the operator does it.
-    let bind = ["apply", "--server-side", operator, "--filename", &binding.display().to_string()].map(str::to_owned);
+metadata: {{name: cartera-tenant-access, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cartera-tenant-access}}
+subjects: [{{kind: ServiceAccount, name: op-cartera-operator, namespace: op-system}}]
+"
+            ),
+        )?;
+        cluster.kubectl(["apply", "--server-side", operator, "--filename", &binding.display().to_string()])
+    };
+    let refused = bind("somebody-elses").err().context("rights over somebody else's namespace")?;
     let only = "the operator may give rights to itself only, and in namespaces of tenants only";
-    refused(cluster, bind.iter().map(String::as_str), only)?;
-    let _ = cluster.kubectl(["create", "namespace", "t-somebody", operator])?;
+    ensure!(format!("{refused:#}").contains(only), "{refused:#}");
+    let _ = cluster.kubectl(["create", "namespace", A_TENANTS, operator])?;
+    let _ = bind(A_TENANTS)?;
     Ok(())
+}
+
+/// A namespace as the operator makes one for a tenant.
+const A_TENANTS: &str = "t-somebody";
+
+/// What a hook may do is given to it only while it runs: it is made here, without the hooks' jobs.
+fn make_accounts_of_hooks(cluster: &Cluster, chart: &str) -> Result<()> {
+    let hooks = ["apply-crds", "guard-uninstall"].map(|hook| format!("--show-only=templates/hooks/{hook}.yaml"));
+    let template = ["template", "op", chart, "--namespace", "op-system"];
+    let rendered = cluster.helm(template.into_iter().chain(hooks.iter().map(String::as_str)))?;
+    let accounts: Vec<&str> =
+        rendered.split("\n---\n").filter(|document| !document.contains("\nkind: Job\n")).collect();
+    cluster.apply(&accounts.join("\n---\n")).map(|_| ())
 }
 
 fn refused<'a>(cluster: &Cluster, arguments: impl IntoIterator<Item = &'a str>, why: &str) -> Result<()> {
@@ -169,12 +189,14 @@ fn rights_are_as_agreed_on(cluster: &Cluster) -> Result<()> {
         "--namespace=op-system",
         "--output=jsonpath={range .items[*]}{.metadata.name}{'\\n'}{end}",
     ])?;
+    let accounts = accounts.lines().filter(|account| *account != "default").map(|account| ("op-system", account));
     let mut told = String::new();
-    for account in accounts.lines().filter(|account| *account != "default") {
-        for namespace in ["cartera-tenants", "kube-system"] {
-            let who = format!("--as=system:serviceaccount:op-system:{account}");
+    // The last is the one that a tenant's server runs as.
+    for (home, account) in accounts.chain([(A_TENANTS, "cartera")]) {
+        for namespace in ["cartera-tenants", "kube-system", A_TENANTS] {
+            let who = format!("--as=system:serviceaccount:{home}:{account}");
             let listed = cluster.kubectl(["auth", "can-i", "--list", &who, "--namespace", namespace])?;
-            let _ = writeln!(told, "# {account} in {namespace}\n{}", rights_of(&listed));
+            let _ = writeln!(told, "# {home}/{account} in {namespace}\n{}", rights_of(&listed));
         }
     }
     let file: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rights.txt");

@@ -228,7 +228,7 @@ impl World {
         if response.head == oracle.head && request.limit_bytes > 0 {
             check::operations(device, &response.operations, &oracle, &mut self.tally);
             if !response.more {
-                self.remember(at, &response.cursor, &oracle);
+                self.remember(at, &response.cursor, response.model.clone(), &oracle);
             }
         }
         if response.more {

@@ -102,8 +102,8 @@ impl World {
             LiveEvent::Delta(delta) => {
                 self.tally.count("live: delta");
                 check::operations(&self.devices[at], &delta.operations, oracle, &mut self.tally);
-                if delta.head == oracle.head {
-                    self.remember(at, &delta.cursor, oracle);
+                if let Some(model) = self.devices[at].model.clone().filter(|_| delta.head == oracle.head) {
+                    self.remember(at, &delta.cursor, model, oracle);
                 }
             }
         }

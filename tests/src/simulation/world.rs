@@ -42,8 +42,8 @@ pub struct World {
     pub(super) news: Vec<News>,
     /// Devices that nobody has any more.
     pub(super) lost: Vec<Device>,
-    /// What a device is to hold at a cursor.
-    pub(super) sights: HashMap<String, Sight>,
+    /// What a device is to hold at a cursor, under a model: fields that are called otherwise move no sequence.
+    pub(super) sights: HashMap<(String, String), Sight>,
     /// The server's last sequence and its model when it gave a cursor out.
     pub(super) heads: HashMap<String, (Sequence, String)>,
     /// What was written on the server itself.
@@ -256,8 +256,8 @@ impl World {
     }
 
     /// What the device is to hold at a cursor that it is given now.
-    pub(super) fn remember(&mut self, at: usize, cursor: &str, oracle: &Oracle) {
-        self.sights.insert(cursor.to_owned(), oracle.sight(self.devices[at].user));
+    pub(super) fn remember(&mut self, at: usize, cursor: &str, model: String, oracle: &Oracle) {
+        self.sights.insert((cursor.to_owned(), model), oracle.sight(self.devices[at].user));
         self.heads.insert(cursor.to_owned(), (oracle.head, oracle.model().hash.clone()));
     }
 
@@ -337,10 +337,11 @@ impl World {
             self.tally.count("device: calls what waits otherwise");
         }
         let checkpoint = batch.ops.iter().find_map(|op| match op {
-            StoreOp::Checkpoint { cursor, .. } => Some(cursor),
+            StoreOp::Checkpoint { cursor, .. } => Some(cursor.clone()),
             _ => None,
         });
-        if let Some(sight) = checkpoint.and_then(|cursor| self.sights.get(cursor)) {
+        let point = checkpoint.zip(device.store.saved().position.model);
+        if let Some(sight) = point.and_then(|point| self.sights.get(&point)) {
             self.tally.count("checkpoints");
             check::holds(device, sight);
             device.check_file();

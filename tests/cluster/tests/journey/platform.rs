@@ -31,13 +31,15 @@ impl<'a> Platform<'a> {
         let chart = root().join("charts/cartera-operator");
         let folder = tempfile::tempdir().context("a temporary folder")?;
         let platform = Self { node, cluster, folder };
+        let _ = cluster.kubectl(["create", "namespace", OPERATOR])?;
+        let restricted = "pod-security.kubernetes.io/enforce=restricted";
+        let _ = cluster.kubectl(["label", "namespace", OPERATOR, restricted])?;
         let _ = cluster.helm([
             "install",
             "cartera-operator",
             &chart.display().to_string(),
             "--namespace",
             OPERATOR,
-            "--create-namespace",
             "--wait",
             PATIENCE,
             "--set",
@@ -69,6 +71,12 @@ spec:
 
     /// Applies one tenant and waits until people can work.
     pub fn sell(&self, tenant: &str) -> Result<()> {
+        self.order(tenant, "power: Running")?;
+        self.wait_ready(tenant)
+    }
+
+    /// Applies one tenant, of whose spec one more line is given.
+    pub fn order(&self, tenant: &str, more: &str) -> Result<()> {
         self.apply(&format!(
             "
 apiVersion: cartera.dev/v1alpha1
@@ -79,9 +87,9 @@ spec:
   customer: {{email: ana@{tenant}.example}}
   subscription: {{planRef: {{name: team}}}}
   database: {{storage: {{size: 1Gi}}}}
+  {more}
 "
-        ))?;
-        self.wait_ready(tenant)
+        ))
     }
 
     /// Another image for the channel `stable`.
@@ -251,6 +259,33 @@ spec:
 pub fn keep_for_docs(said: &[&str]) -> Result<()> {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journey.txt");
     fs::write(&file, said.join("\n")).with_context(|| format!("could not write {}", file.display()))
+}
+
+/// A document of the project, line by line, each with one space between its words.
+pub struct Document(Vec<String>);
+
+impl Document {
+    /// Whether it has this line, however its words are set apart.
+    pub fn shows(&self, line: &str) -> bool {
+        let line = words(line);
+        line.is_empty() || self.0.contains(&line)
+    }
+
+    /// Whether it says this word in a code span, or in something that was printed.
+    pub fn names(&self, word: &str) -> bool {
+        let span = format!("`{word}`");
+        self.0.iter().any(|line| line.contains(&span) || line.split(' ').any(|said| said == word))
+    }
+}
+
+/// Reads a document, by its path in the repository.
+pub fn document(path: &str) -> Result<Document> {
+    let text = fs::read_to_string(root().join(path)).with_context(|| format!("could not read {path}"))?;
+    Ok(Document(text.lines().map(words).collect()))
+}
+
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn root() -> PathBuf {
