@@ -56,14 +56,15 @@ pub async fn open(
     Ok((tenant, head.cast_unsigned()))
 }
 
-/// How far a restore moves the last sequence on, at least: more than can have been given out after the backup, so that
-/// no sequence of the lost future is ever given out again.
-const RESTORE_LEAP: i64 = 1 << 32;
-
 /// After a restore sequences go on from the time in seconds times this, which is more than a server gives out in a
 /// second: the same backup may be restored twice, and what came of it the first time is a lost future too. Until the
 /// year 2242 that stays below 2^53, up to where every reader of JSON counts exactly.
 const SEQUENCES_PER_SECOND: i64 = 1 << 20;
+
+/// How far a restore moves the last sequence on where the machine's clock is behind the last restore: more than can have
+/// been given out after the backup. Where the clock is right this would be wrong: a backup of a restored server that is
+/// itself restored twice would go on at the same sequence both times.
+const RESTORE_LEAP: i64 = 1 << 32;
 
 /// What [`declare_restored`] changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,9 @@ pub async fn declare_restored(db: &Db, now_ms: i64) -> anyhow::Result<Restored> 
     };
     let now_secs = now_ms.div_euclid(1_000);
     let epoch = now_secs.max(last_epoch + 1);
-    let head = now_secs.saturating_mul(SEQUENCES_PER_SECOND).max(restored_head + RESTORE_LEAP);
+    let by_time = now_secs.saturating_mul(SEQUENCES_PER_SECOND);
+    let is_clock_ahead = now_secs > last_epoch && by_time > restored_head;
+    let head = if is_clock_ahead { by_time } else { restored_head + RESTORE_LEAP };
     sqlx::query("UPDATE tenant SET epoch = $1, head = $2").bind(epoch).bind(head).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(Restored {

@@ -54,7 +54,8 @@ impl FirstSyncs {
         Self {
             under_way: lane(config.limits.first_syncs),
             waiting: lane(config.limits.first_syncs_waiting),
-            readers: lane(readers.saturating_sub(1).max(1)),
+            // One is left to whoever builds chunks, and one to everybody else.
+            readers: lane(readers.saturating_sub(2).max(1)),
             patience: config.http.request_timeout / 2,
             entropy,
             metrics,

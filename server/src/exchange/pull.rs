@@ -148,7 +148,7 @@ impl Puller<'_> {
     fn is_idle(&self, cursor: &Cursor, held: &[ScopeId], head: Sequence) -> bool {
         // One that has just mended may have done so with a server that was restored once more since it was told to: it is told
         // which mutation is expected.
-        let is_settled = cursor.from == cursor.seq && cursor.seq == head;
+        let is_settled = cursor.epoch == self.epoch && cursor.from == cursor.seq && cursor.seq == head;
         let is_whole = is_settled && cursor.backfill.is_empty() && cursor.gaining.is_none();
         is_whole && cursor.scopes == held && cursor.view == self.rights.view.hidden
     }

@@ -7,7 +7,7 @@ use crm::model::Language;
 use serde_json::{Value, json};
 use sync_protocol::cursor::Cursor;
 use sync_protocol::id::Sequence;
-use sync_protocol::wire::{MutationKind, Verdict};
+use sync_protocol::wire::{MendReason, MutationKind, Verdict};
 
 use super::routes::acknowledged;
 use super::{Puller, recount_where_missing};
@@ -177,15 +177,42 @@ async fn what_a_device_comes_to_hold_arrives_as_the_model_says_is_urgent() {
 #[tokio::test]
 async fn the_same_backup_restored_twice_goes_two_ways() {
     let world = World::new().await;
-    let mut restored = Vec::new();
-    for minute in 0..2 {
-        let mut tx = world.app.db().write().await.expect("nobody else writes");
-        sqlx::query("UPDATE tenant SET epoch = 1, head = 40").execute(&mut *tx).await.expect("as in the backup");
-        tx.commit().await.expect("a commit");
-        let now_ms = NOW_MS + minute * 60_000;
-        restored.push(declare_restored(world.app.db(), now_ms).await.expect("it was served"));
+    let first = declare_restored(world.app.db(), NOW_MS - 60_000).await.expect("it was served");
+    // Of a server that was never restored, and of one that was a minute ago.
+    for (epoch, head) in [(1, 40), (first.epoch, first.head)] {
+        let mut restored = Vec::new();
+        for minute in 0..2 {
+            let mut tx = world.app.db().write().await.expect("nobody else writes");
+            let backup = sqlx::query("UPDATE tenant SET epoch = $1, head = $2");
+            let backup = backup.bind(epoch.cast_signed()).bind(head.cast_signed()).execute(&mut *tx).await;
+            backup.expect("as in the backup");
+            tx.commit().await.expect("a commit");
+            let now_ms = NOW_MS + minute * 60_000;
+            restored.push(declare_restored(world.app.db(), now_ms).await.expect("it was served"));
+        }
+        assert!(restored[1].epoch > restored[0].epoch, "{restored:?}");
+        let most_in_a_minute = 60 * 100_000;
+        assert!(restored[0].head - head > most_in_a_minute, "{restored:?}");
+        assert!(restored[1].head - restored[0].head > most_in_a_minute, "{restored:?}");
     }
-    assert!(restored[1].epoch > restored[0].epoch, "{restored:?}");
-    let most_in_a_minute = 60 * 100_000;
-    assert!(restored[1].head - restored[0].head > most_in_a_minute, "{restored:?}");
+}
+
+#[tokio::test]
+async fn a_restore_by_a_clock_that_is_behind_goes_on_far_away() {
+    let world = World::new().await;
+    let first = declare_restored(world.app.db(), NOW_MS).await.expect("it was served");
+    let second = declare_restored(world.app.db(), 0).await.expect("it was served");
+    assert!(second.epoch > first.epoch && second.head - first.head > 1_000_000_000, "{first:?}, {second:?}");
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_epoch_is_told_to_mend_though_nothing_seems_to_be_new() {
+    let world = World::new().await;
+    let (snapshot, rights) = (world.app.live().snapshot(), world.rights("ana"));
+    let (puller, head) = (puller(&snapshot, &rights), world.app.live().head());
+    let pull = async |cursor| puller.pull(world.app.db(), head, cursor).await.expect("the database answers");
+    let whole = pull(None).await;
+    assert!(!whole.more && pull(Some(whole.cursor.clone())).await.mend.is_none());
+    let page = pull(Some(Cursor { epoch: whole.cursor.epoch - 1, ..whole.cursor })).await;
+    assert_eq!(page.mend, Some(MendReason::Epoch));
 }

@@ -80,7 +80,7 @@ pub fn write(image: &Image, path: &Path) -> Result<String> {
     let config = json!({
         "architecture": architecture(),
         "os": "linux",
-        "config": {"User": USER, "Entrypoint": [image.entrypoint], "WorkingDir": "/"},
+        "config": run_as(image),
         "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]},
     });
     let config = config.to_string().into_bytes();
@@ -110,6 +110,11 @@ pub fn write(image: &Image, path: &Path) -> Result<String> {
     let written = File::create(path).and_then(|mut file| file.write_all(&bytes));
     written.with_context(|| format!("could not write {}", path.display()))?;
     Ok(digest(&manifest))
+}
+
+/// What is run of an image, and as whom.
+fn run_as(image: &Image) -> Value {
+    json!({"User": USER, "Entrypoint": [image.entrypoint], "WorkingDir": "/"})
 }
 
 /// The name of the image in a tar of its OCI layout, with its tag, and the name that holds its digest instead.
@@ -239,6 +244,26 @@ mod tests {
             assert!(fs::read(&laid).expect("it was laid") == fs::read(source).expect("it is there"), "{place:?}");
             let mode = fs::metadata(&laid).expect("it was laid").permissions().mode();
             assert_eq!(mode & 0o777, MODE, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn an_engine_makes_the_same_image() {
+        let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../images");
+        for name in ["cartera", "cartera-operator"] {
+            let containerfile = fs::read_to_string(images.join(name).with_extension("Containerfile"));
+            let containerfile = containerfile.expect("each image has one");
+            let lines: Vec<&str> = containerfile.lines().filter(|line| !line.starts_with('#')).collect();
+            let image = Image { name: name.to_owned(), entrypoint: format!("/{name}"), files: BTreeMap::new() };
+            let run_as = run_as(&image);
+            let expected = [
+                "FROM scratch".to_owned(),
+                "COPY . /".to_owned(),
+                format!("USER {}", run_as["User"].as_str().expect("a user")),
+                format!("WORKDIR {}", run_as["WorkingDir"].as_str().expect("a folder")),
+                format!("ENTRYPOINT {}", run_as["Entrypoint"]),
+            ];
+            assert_eq!(lines, expected, "{name}");
         }
     }
 
