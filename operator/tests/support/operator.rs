@@ -9,6 +9,7 @@ use cartera_operator::cluster::clock::ManualClock;
 use cartera_operator::cluster::entropy::SeededEntropy;
 use cartera_operator::cluster::fence::NoFence;
 use cartera_operator::cluster::index::Index;
+use cartera_operator::cluster::shards::shard_of;
 use cartera_operator::cluster::{Kind, labels};
 use cartera_operator::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 use cartera_operator::rollout;
@@ -191,9 +192,8 @@ pub async fn footprint(client: &Client, tenant: &Tenant) -> Vec<String> {
                 });
             }
             if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
-                // A hash of the StatefulSet, with the uid of the tenant in it, and what that uid falls on.
+                // A hash of the StatefulSet, with the uid of the tenant in it.
                 labels.remove("controller-revision-hash");
-                labels.remove(labels::SHARD);
             }
             let kept = match kind {
                 Kind::Secret => json!(object["data"].as_object().map(|data| data.keys().collect::<Vec<_>>())),
@@ -211,8 +211,8 @@ pub async fn footprint(client: &Client, tenant: &Tenant) -> Vec<String> {
         }
     }
     let own = uid.get(..6).expect("a long uid");
-    lines
-        .iter()
-        .map(|line| line.replace(&uid, "UID").replace(own, "UID6").replace(&tenant.name_any(), "NAME"))
-        .collect()
+    let shard = |number: &str| format!("\"{}\":\"{number}\"", labels::SHARD);
+    let its_own = shard(&shard_of(&uid).to_string());
+    let alike = |line: &String| line.replace(&its_own, &shard("SHARD")).replace(&uid, "UID").replace(own, "UID6");
+    lines.iter().map(|line| alike(line).replace(&tenant.name_any(), "NAME")).collect()
 }

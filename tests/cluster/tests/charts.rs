@@ -136,28 +136,34 @@ fn the_operators_account_is_confined_to_tenants(cluster: &Cluster) -> Result<()>
     refused(cluster, ["create", "namespace", "not-a-tenants", operator], only)?;
     refused(cluster, ["delete", "namespace", "somebody-elses", operator], only)?;
     let folder = tempfile::tempdir().context("a temporary folder")?;
-    let binding = folder.path().join("binding.yaml");
+    let file = folder.path().join("manifest.yaml");
     // As the operator does it.
-    let bind = |namespace: &str| {
-        fs::write(
-            &binding,
-            format!(
-                "
+    let apply = |manifest: &str| {
+        fs::write(&file, manifest)?;
+        cluster.kubectl(["apply", "--server-side", operator, "--filename", &file.display().to_string()])
+    };
+    let binding = |namespace: &str| {
+        format!(
+            "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {{name: cartera-tenant-access, namespace: {namespace}}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cartera-tenant-access}}
 subjects: [{{kind: ServiceAccount, name: op-cartera-operator, namespace: op-system}}]
 "
-            ),
-        )?;
-        cluster.kubectl(["apply", "--server-side", operator, "--filename", &binding.display().to_string()])
+        )
     };
-    let refused = bind("somebody-elses").err().context("rights over somebody else's namespace")?;
+    let refused = apply(&binding("somebody-elses")).err().context("rights over somebody else's namespace")?;
     let only = "the operator may give rights to itself only, and in namespaces of tenants only";
     ensure!(format!("{refused:#}").contains(only), "{refused:#}");
-    let _ = cluster.kubectl(["create", "namespace", A_TENANTS, operator])?;
-    let _ = bind(A_TENANTS)?;
+    let _ = apply(&format!(
+        "
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {A_TENANTS}, labels: {{app.kubernetes.io/managed-by: cartera-operator}}}}
+"
+    ))?;
+    let _ = apply(&binding(A_TENANTS))?;
     Ok(())
 }
 
