@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sync_protocol::id::{RecordId, Sequence};
-use sync_protocol::wire::{MutationKind, Operation, Outcome, Verdict};
+use sync_protocol::wire::{Mutation, MutationKind, Operation, Outcome, Verdict};
 use ureq::http::Method;
 
 use crate::check::{Unmet, broken, ensure};
@@ -188,6 +188,14 @@ impl World {
     /// The records of an entity that were made, and are perhaps still there.
     pub fn made_of(&self, entity: &str) -> Vec<RecordId> {
         self.made.iter().filter(|(_, made)| *made == entity).map(|(id, _)| *id).collect()
+    }
+
+    /// A mutation of a device that makes a record of the first subject, not sent yet.
+    pub fn creation(&mut self, phone: &mut Phone) -> Mutation {
+        let subject = self.subject().clone();
+        let fields = subject.fields(&self.name(), &json!({}));
+        let record = self.new_record(&subject.entity);
+        phone.mutation(MutationKind::Create, &subject.entity, record, 0, &fields)
     }
 
     /// Makes a record of the first subject with these fields besides its title; returns it with its sequence.

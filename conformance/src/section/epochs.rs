@@ -28,13 +28,6 @@ pub const SECTION: Section = Section {
     ],
 };
 
-fn creation(world: &mut World, phone: &mut Phone) -> Mutation {
-    let subject = world.subject().clone();
-    let fields = subject.fields(&world.name(), &json!({}));
-    let record = world.new_record(&subject.entity);
-    phone.mutation(MutationKind::Create, &subject.entity, record, 0, &fields)
-}
-
 /// What an answer with a page expects next.
 fn expected(phone: &Phone, mutations: &[Mutation]) -> Result<Value, Unmet> {
     let mut request = phone.request(mutations);
@@ -50,7 +43,7 @@ fn expected_is_what_is_decided_next(world: &mut World) -> Seen {
         return Err(Unmet::Unchecked("the server does not say what it expects".into()));
     }
     ensure(before == json!(1), || format!("of a device that has pushed nothing it expects {before}"))?;
-    let mutations = [creation(world, &mut phone), creation(world, &mut phone)];
+    let mutations = [world.creation(&mut phone), world.creation(&mut phone)];
     let after = expected(&phone, &mutations)?;
     ensure(after == json!(3), || format!("after two mutations it expects {after}"))?;
     Ok("1 of a new device, 3 after two mutations".into())
@@ -59,7 +52,7 @@ fn expected_is_what_is_decided_next(world: &mut World) -> Seen {
 fn void_mutations_keep_the_numbers_whole(world: &mut World) -> Seen {
     let mut phone = world.phone()?;
     let void = phone.mutation(MutationKind::Update, "", RecordId(Uuid::nil()), 0, &json!({}));
-    let next = creation(world, &mut phone);
+    let next = world.creation(&mut phone);
     let outcomes = phone.push(&[void, next])?;
     expect_rejected(&outcomes[0], "unknown-entity")?;
     expect_done(&outcomes[1])?;
@@ -68,7 +61,7 @@ fn void_mutations_keep_the_numbers_whole(world: &mut World) -> Seen {
 
 fn safe_is_not_ahead(world: &mut World) -> Seen {
     let mut phone = world.phone_in_step()?;
-    let mutation = creation(world, &mut phone);
+    let mutation = world.creation(&mut phone);
     let mut request = phone.request(std::slice::from_ref(&mutation));
     request["limit_bytes"] = json!(1 << 20);
     let answer = phone.exchange(&request)?.ok()?;

@@ -1,5 +1,4 @@
 use serde_json::{Value, json};
-use sync_protocol::wire::MutationKind;
 use ureq::http::Method;
 
 use crate::check::{Check, Section, Seen, ensure};
@@ -56,16 +55,9 @@ fn with_news(world: &mut World) -> Result<(Phone, String), crate::check::Unmet> 
     Ok((phone, record.to_string()))
 }
 
-fn creation(world: &mut World, phone: &mut Phone) -> sync_protocol::wire::Mutation {
-    let subject = world.subject().clone();
-    let fields = subject.fields(&world.name(), &json!({}));
-    let record = world.new_record(&subject.entity);
-    phone.mutation(MutationKind::Create, &subject.entity, record, 0, &fields)
-}
-
 fn another_model_is_told_no_operations(world: &mut World) -> Seen {
     let (mut phone, news) = with_news(world)?;
-    let mutation = creation(world, &mut phone);
+    let mutation = world.creation(&mut phone);
     let mut request = phone.request(std::slice::from_ref(&mutation));
     request["limit_bytes"] = json!(1 << 20);
     request["model"] = json!("0".repeat(64));
@@ -82,7 +74,7 @@ fn another_model_is_told_no_operations(world: &mut World) -> Seen {
 
 fn what_was_queued_under_another_model_is_decided(world: &mut World) -> Seen {
     let mut phone = world.phone()?;
-    let mut mutation = creation(world, &mut phone);
+    let mut mutation = world.creation(&mut phone);
     mutation.model = Some("0".repeat(64));
     let outcome = phone.push_one(&mutation)?;
     expect_done(&outcome)?;
@@ -91,7 +83,7 @@ fn what_was_queued_under_another_model_is_decided(world: &mut World) -> Seen {
 
 fn the_oldest_devices_may_still_push(world: &mut World) -> Seen {
     let (mut phone, _) = with_news(world)?;
-    let mutation = creation(world, &mut phone);
+    let mutation = world.creation(&mut phone);
     let mut request = phone.request(&[mutation]);
     request["limit_bytes"] = json!(1 << 20);
     request["protocol"] = json!(0);
