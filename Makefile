@@ -8,14 +8,15 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## look for what building needs; name what is missing and the command that installs it
+setup: ## install what building needs with apt and rustup; name what may not be installed, and the command that does
 	@scripts/setup
 
 demo: setup ## build, then serve a made-up company on http://localhost:8080 until Ctrl-C; DEMO=--fresh makes it anew
 	@cargo build --locked --profile demo --bin cartera --bin cartera-device
 	@exec target/demo/cartera demo $(DEMO)
 
-test: setup ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies, a real Kubernetes
+test: ## everything that CI runs: format, lints, tests, builds for WebAssembly, dependencies, a real Kubernetes
+	@scripts/setup node
 	@scripts/verify format programs lints tests wasm dependencies cluster
 
 soak: setup ## ten thousand seeds of the simulation, a hundred kills, every fault under the whole conformance suite; stopped, it goes on
@@ -40,16 +41,17 @@ s3: setup ## keep files in a bucket: the tests that need a server which speaks S
 wasm: setup ## build what also runs in a browser, for wasm32-unknown-unknown
 	@scripts/verify wasm
 
-cluster: setup ## start a real Kubernetes with simulated nodes on this machine, built the first time; docs/cluster.md
+cluster: ## start a real Kubernetes with simulated nodes on this machine, built the first time; docs/cluster.md
 	@scripts/cluster up
 
-cluster-node: setup ## the same, and a node that really runs pods; on Linux as root
+cluster-node: ## the same, and a node that really runs pods; on Linux as root
 	@scripts/cluster node
 
-cluster-down: setup ## stop it: nothing of it stays
+cluster-down: ## stop it: nothing of it stays
 	@scripts/cluster down
 
-cluster-test: setup ## only the tests that need a Kubernetes: starts one, tests the operator on it, stops it
+cluster-test: ## only the tests that need a Kubernetes: starts one, tests the operator on it, stops it
+	@scripts/setup node
 	@scripts/verify cluster
 
 bench-operator: setup ## measure the operator with a thousand tenants, release build, beside plain applies; on a quiet machine
