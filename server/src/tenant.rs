@@ -61,10 +61,16 @@ pub async fn open(
 /// year 2242 that stays below 2^53, up to where every reader of JSON counts exactly.
 const SEQUENCES_PER_SECOND: i64 = 1 << 20;
 
-/// How far a restore moves the last sequence on where the machine's clock is behind the last restore: more than can have
-/// been given out after the backup. Where the clock is right this would be wrong: a backup of a restored server that is
-/// itself restored twice would go on at the same sequence both times.
+/// How far a restore moves the last sequence on, at the least, where the machine's clock is behind the last restore: more
+/// than can have been given out after the backup. The clock says nothing then that would tell two restores of one backup
+/// apart; chance does, on top of it.
 const RESTORE_LEAP: i64 = 1 << 32;
+
+/// Up to 64 times the leap.
+const LEAP_BY_CHANCE_BITS: u32 = 38;
+
+/// Up to 12 days.
+const EPOCH_BY_CHANCE_BITS: u32 = 20;
 
 /// What [`declare_restored`] changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,21 +84,29 @@ pub struct Restored {
 }
 
 /// Begins a new epoch: the database was restored from a backup. The caller holds the folder's lock. No epoch is ever
-/// begun twice, as it is a time in seconds: not even from the same backup.
+/// begun twice, not even from the same backup: it is a time in seconds, or chance where the clock is behind.
 ///
 /// # Errors
 /// When the database does not answer, or belongs to no tenant yet.
-pub async fn declare_restored(db: &Db, now_ms: i64) -> anyhow::Result<Restored> {
+pub async fn declare_restored(db: &Db, now_ms: i64, entropy: &dyn Entropy) -> anyhow::Result<Restored> {
     let mut tx = db.write().await?;
     let row: Option<(i64, i64)> = sqlx::query_as("SELECT epoch, head FROM tenant").fetch_optional(&mut *tx).await?;
     let Some((last_epoch, restored_head)) = row else {
         anyhow::bail!("the data folder has never been served, so nothing in it was restored: check --data");
     };
     let now_secs = now_ms.div_euclid(1_000);
-    let epoch = now_secs.max(last_epoch + 1);
     let by_time = now_secs.saturating_mul(SEQUENCES_PER_SECOND);
-    let is_clock_ahead = now_secs > last_epoch && by_time > restored_head;
-    let head = if is_clock_ahead { by_time } else { restored_head + RESTORE_LEAP };
+    let (epoch, head) = if now_secs > last_epoch && by_time > restored_head {
+        (now_secs, by_time)
+    } else {
+        let by_chance = |bits: u32| {
+            let mut random = [0; 8];
+            entropy.fill(&mut random);
+            i64::from_le_bytes(random) & ((1 << bits) - 1)
+        };
+        let epoch = now_secs.max(last_epoch) + 1 + by_chance(EPOCH_BY_CHANCE_BITS);
+        (epoch, restored_head + RESTORE_LEAP + by_chance(LEAP_BY_CHANCE_BITS))
+    };
     sqlx::query("UPDATE tenant SET epoch = $1, head = $2").bind(epoch).bind(head).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(Restored {

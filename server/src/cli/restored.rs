@@ -7,6 +7,7 @@ use super::Context;
 use super::output::{Answer, Failure};
 use crate::platform::clock::{Clock as _, SystemClock};
 use crate::platform::db::Db;
+use crate::platform::entropy::SystemEntropy;
 use crate::serve::data_folder::DataFolder;
 use crate::tenant;
 
@@ -30,7 +31,7 @@ pub(super) async fn run(_arguments: Arguments, context: &Context) -> Result<Answ
     let folder = DataFolder::lock(&context.config.data_dir).map_err(anyhow::Error::from)?;
     let path = folder.path().join("cartera.db");
     let db = Db::open(&path, &context.config.database).await.map_err(anyhow::Error::from)?;
-    let declared = tenant::declare_restored(&db, SystemClock.now_ms()).await;
+    let declared = tenant::declare_restored(&db, SystemClock.now_ms(), &SystemEntropy).await;
     db.close().await;
     let tenant::Restored { epoch, restored_head, head } = declared?;
     let text = format!(

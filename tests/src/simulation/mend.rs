@@ -110,7 +110,7 @@ impl Office {
         let copy = Self::copy(backup.path());
         // A restore takes its time.
         self.wait_ms(60_000);
-        Self::declare_restored(copy.path(), self.now_ms()).await;
+        Self::declare_restored(copy.path(), self.now_ms(), self.app.entropy()).await;
         self.rise_from(copy).await;
     }
 

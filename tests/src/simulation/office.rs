@@ -13,7 +13,7 @@ use cartera_server::platform::auth::{CallerDevice, Sessions};
 use cartera_server::platform::clock::{Clock as _, ManualClock};
 use cartera_server::platform::config::{Config, Durability};
 use cartera_server::platform::db::Db;
-use cartera_server::platform::entropy::{Entropy as _, SeededEntropy};
+use cartera_server::platform::entropy::{Entropy, SeededEntropy};
 use cartera_server::record::write::{Author, Change as ServerChange, Decision};
 use cartera_server::tenant::declare_restored;
 use cartera_server::user::rights::Rights;
@@ -191,10 +191,10 @@ impl Office {
     }
 
     /// Says of a disk that no server works on that it comes from a backup.
-    pub(super) async fn declare_restored(disk: &Path, now_ms: i64) {
+    pub(super) async fn declare_restored(disk: &Path, now_ms: i64, entropy: &dyn Entropy) {
         let config = config(disk);
         let db = Db::open(&disk.join(DATABASE), &config.database).await.expect("the folder opens");
-        declare_restored(&db, now_ms).await.expect("it was served");
+        declare_restored(&db, now_ms, entropy).await.expect("it was served");
         db.close().await;
     }
 
