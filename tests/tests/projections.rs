@@ -1,11 +1,37 @@
 //! A field that a role does not see: its value is in nothing that anybody of that role is ever sent.
 
-use cartera_tests::{Company, Server};
+use cartera_tests::{Company, Device, Server};
 use serde_json::json;
 
-/// Values of hidden fields that stand nowhere else.
-const COST: &str = "771301";
-const MARGIN: &str = "128699";
+/// Names of hidden fields, and values of them that stand nowhere else: as JSON has them, and as a table does.
+const HIDDEN: [&str; 12] = [
+    "\"cost\"",
+    "\"margin\"",
+    "771301",
+    "771302",
+    "771303",
+    "771304",
+    "128699",
+    "128698",
+    "128697",
+    "128696",
+    "7713.0",
+    "1286.9",
+];
+
+fn hidden_in(payload: &str) -> Option<&'static str> {
+    HIDDEN.into_iter().find(|hidden| payload.contains(hidden))
+}
+
+/// Everything that a device keeps, as its files have it.
+fn text_of_files(device: &Device) -> String {
+    let mut text = String::new();
+    for file in std::fs::read_dir(device.home()).expect("the device's folder") {
+        let bytes = std::fs::read(file.expect("a file").path()).expect("it can be read");
+        text.push_str(&String::from_utf8_lossy(&bytes));
+    }
+    text
+}
 
 /// All that the parts of a workbook say.
 fn text_of_workbook(bytes: &[u8]) -> String {
@@ -75,25 +101,32 @@ permissions:
     payloads.push(("exchange, a hidden change", phone.pull().text));
     payloads.push(("history of the changes", nora.get(&format!("{one}/history")).body));
     let _ = follower.run(&["sync"]).ok();
-    payloads.push(("device", follower.run(&["show", "opportunity", &deal]).ok().to_string()));
+    payloads.push(("device", text_of_files(&follower)));
 
     for (path, payload) in &payloads {
-        for hidden in
-            [COST, MARGIN, "771302", "771303", "771304", "128698", "128697", "128696", "\"cost\"", "\"margin\""]
-        {
-            assert!(!payload.contains(hidden), "{path} tells {hidden}: {payload}");
-        }
+        assert_eq!(hidden_in(payload), None, "{path}: {payload}");
     }
     for (path, shown) in [
         ("exchange, a new record", "Grúa secreta"),
         ("export", "Grúa secreta"),
         ("export, a workbook", "Grúa secreta"),
         ("search", "Grúa secreta"),
+        ("device", "Grúa secreta"),
         ("live, long poll", "Visitar a Nora"),
     ] {
         let payload = &payloads.iter().find(|(name, _)| *name == path).expect("it is in the table").1;
         assert!(payload.contains(shown), "{path} is looked at where there is something: {payload}");
     }
-    let sees = company.admin.get(&one).body;
-    assert!(sees.contains("771304") && sees.contains("\"margin\""), "who may, sees it: {sees}");
+    let admin = &company.admin;
+    let device = server.device(cartera_tests::ADMIN);
+    let _ = device.run(&["sync"]).ok();
+    for (path, payload) in [
+        ("REST get", admin.get(&one).body),
+        ("history", admin.get(&format!("{one}/history")).body),
+        ("export", admin.get("/api/v1/opportunity/export?format=csv").body),
+        ("export, a workbook", text_of_workbook(&admin.get_bytes("/api/v1/opportunity/export?format=xlsx"))),
+        ("device", text_of_files(&device)),
+    ] {
+        assert!(hidden_in(&payload).is_some(), "{path}: who may, sees it: {payload}");
+    }
 }
