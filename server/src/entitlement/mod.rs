@@ -16,7 +16,7 @@ use axum::http::StatusCode;
 pub use self::file::{Entitlements, Limits, Power, UnreadableFile};
 pub use self::follow::{Following, at_start, follow};
 pub use self::health::routes;
-pub use self::power::{expect_changes_taken, refuse_changes};
+pub use self::power::{reason_to_defer, refuse_changes};
 use crate::platform::http::Kind;
 
 /// As many devices are enrolled as the tenant is entitled to.

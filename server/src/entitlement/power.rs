@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use crm::model::Language;
+use sync_protocol::wire::Reason;
 
 use super::Power;
 use crate::app::App;
@@ -30,7 +31,7 @@ const GOES_ON: [&str; 12] = [
     "/sync/v1/manifest",
     "/sync/v1/chunks",
     "/sync/v1/digest",
-    // Refuses what it is pushed by itself, and tells what is new.
+    // Defers what it is pushed, and tells what is new.
     "/sync/v1/exchange",
 ];
 
@@ -46,19 +47,19 @@ pub async fn refuse_changes(State(app): State<App>, request: Request, next: Next
     refusal(&app, language).into_response()
 }
 
-/// Refuses a change while none is taken.
-///
-/// # Errors
-/// `read-only`, in the reader's language and with the time to come again.
-pub fn expect_changes_taken(app: &App, language: Language) -> Result<(), ApiError> {
-    match app.entitlements().power {
-        Power::Running => Ok(()),
-        Power::ReadOnly => Err(refusal(app, language)),
-    }
+/// Why what a device pushes is not decided for now, in its user's language, while no change is taken.
+#[must_use]
+pub fn reason_to_defer(app: &App, language: Language) -> Option<Reason> {
+    let reason = Reason { code: READ_ONLY.code.to_owned(), message: detail(language).to_owned(), fields: Vec::new() };
+    (app.entitlements().power == Power::ReadOnly).then_some(reason)
 }
 
 fn refusal(app: &App, language: Language) -> ApiError {
-    let detail = match language {
+    ApiError::new(READ_ONLY).detail(detail(language)).retry_after(app.entropy().spread(RETRY))
+}
+
+fn detail(language: Language) -> &'static str {
+    match language {
         Language::Es => {
             "Por ahora Cartera es de solo lectura: puedes consultarlo todo, pero no se guarda ningún cambio. Lo que \
              escribas en tu dispositivo se queda en él y se enviará más tarde. Tu administrador sabe más."
@@ -67,8 +68,7 @@ fn refusal(app: &App, language: Language) -> ApiError {
             "Cartera is read-only for now: you can look at everything, but no change is taken. What you write on your \
              device stays there and is sent later. Your administrator knows more."
         }
-    };
-    ApiError::new(READ_ONLY).detail(detail).retry_after(app.entropy().spread(RETRY))
+    }
 }
 
 fn is_local_operator(request: &Request) -> bool {

@@ -26,18 +26,28 @@ async fn a_device_keeps_what_it_would_push_and_is_told_what_is_new() {
 
     let update = json!({ "id": 1, "kind": "update", "entity": "account", "record": account["id"], "base": account["seq"], "set": { "name": "Grúas SL" }, "at_ms": 1 });
     let push = json!({ "protocol": 1, "mutations": [update], "language": "en" });
-    let refused = tenancy.post(&phone, "/sync/v1/exchange", push.clone()).await;
-    assert_eq!((refused.code(), refused.status.as_u16()), ("read-only", 503));
-    let detail = refused.body["detail"].as_str().expect("a sentence");
-    assert!(detail.contains("stays there and is sent later"), "{detail}");
-    let retry = refused.headers["retry-after"].to_str().expect("a number").parse::<u64>().expect("a number");
-    assert!((60..=120).contains(&retry), "{retry}");
-    let pulled = tenancy.post(&phone, "/sync/v1/exchange", json!({ "protocol": 1 })).await.expect(200);
-    assert!(pulled["operations"].to_string().contains("Grúas"), "{pulled}");
+    let answer = tenancy.post(&phone, "/sync/v1/exchange", push.clone()).await.expect(200);
+    let outcome = &answer["outcomes"][0];
+    assert_eq!((&outcome["verdict"], &outcome["reason"]["code"]), (&json!("deferred"), &json!("read-only")));
+    let message = outcome["reason"]["message"].as_str().expect("a sentence");
+    assert!(message.contains("stays there and is sent later"), "{message}");
+    assert!(answer["operations"].to_string().contains("Grúas"), "{answer}");
+
+    // What was deferred is left out for a while.
+    let later = json!({ "id": 2, "kind": "update", "entity": "account", "record": account["id"], "base": account["seq"], "set": { "website": "https://gruas.example" }, "at_ms": 2 });
+    let without = json!({ "protocol": 1, "mutations": [later] });
+    let answer = tenancy.post(&phone, "/sync/v1/exchange", without.clone()).await.expect(200);
+    assert_eq!(answer["outcomes"][0]["verdict"], "deferred", "{answer}");
 
     tenancy.entitle(&powered(RUNNING)).await;
-    let pushed = tenancy.post(&phone, "/sync/v1/exchange", push).await.expect(200);
+    let gap = tenancy.post(&phone, "/sync/v1/exchange", without).await;
+    assert_eq!((gap.code(), &gap.body["expected"]), ("mutation-gap", &json!(1)));
+    let pushed = tenancy.post(&phone, "/sync/v1/exchange", push.clone()).await.expect(200);
     assert_eq!(pushed["outcomes"][0]["verdict"], "applied", "{pushed}");
+
+    tenancy.entitle(&powered(READ_ONLY)).await;
+    let repeated = tenancy.post(&phone, "/sync/v1/exchange", push).await.expect(200);
+    assert_eq!(repeated["outcomes"], pushed["outcomes"], "what was decided is told again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,7 @@ impl Engine {
                 match read(&response) {
                     Ok(operations) => {
                         self.problem = None;
+                        self.why_deferred = why_deferred(&response).or(self.why_deferred.take());
                         self.work.push_back(Work::Answer { response, operations, sent, outcomes_only });
                     }
                     Err(problem) => self.stand_back(now_ms, Some(*problem), None),
@@ -72,6 +73,8 @@ impl Engine {
                         self.problem = Some(*problem);
                         self.is_blocked = true;
                     }
+                    // What was deferred was left out, and the server has begun to decide again.
+                    (_, "mutation-gap") if self.deferred.contains(&expected(&problem)) => self.offer_deferred(),
                     (429 | 500.., _) => self.stand_back(now_ms, None, retry_after_ms),
                     _ => self.stand_back(now_ms, Some(*problem), retry_after_ms),
                 }
@@ -104,6 +107,21 @@ impl Engine {
         self.is_wanted = true;
         self.backoff.fail(now_ms, retry_after_ms);
     }
+}
+
+/// What a person is told of mutations that are not decided for now, where the server says why.
+fn why_deferred(response: &ExchangeResponse) -> Option<Problem> {
+    let deferred = |outcome: &&Outcome| outcome.verdict == Verdict::Deferred;
+    let reason = response.outcomes.iter().find(deferred)?.reason.clone()?;
+    Some(Problem {
+        kind: format!("urn:cartera:problem:{}", reason.code),
+        code: reason.code,
+        title: "What was done here is not decided for now.".to_owned(),
+        status: 503,
+        detail: Some(reason.message),
+        fields: Vec::new(),
+        extra: Map::new(),
+    })
 }
 
 /// Whether the server takes what the device pushes, and tells it nothing else.

@@ -7,14 +7,13 @@ const LONGEST_PAUSE_MS: i64 = 300_000;
 pub(super) struct Backoff {
     failures: u32,
     until_ms: Option<i64>,
-    announced_ms: Option<i64>,
     random: u64,
 }
 
 impl Backoff {
     pub(super) fn new(seed: u64) -> Self {
         // A zero would stay zero for ever.
-        Self { failures: 0, until_ms: None, announced_ms: None, random: seed ^ 0x9e37_79b9_7f4a_7c15 | 1 }
+        Self { failures: 0, until_ms: None, random: seed ^ 0x9e37_79b9_7f4a_7c15 | 1 }
     }
 
     pub(super) fn fail(&mut self, now_ms: i64, retry_after_ms: Option<i64>) {
@@ -45,12 +44,8 @@ impl Backoff {
         self.until_ms.is_some_and(|until| until <= now_ms)
     }
 
-    /// A wake-up that the host has not been asked for.
-    pub(super) fn announce(&mut self) -> Option<i64> {
-        if self.until_ms == self.announced_ms {
-            return None;
-        }
-        self.announced_ms = self.until_ms;
+    /// When the pause is over, where there is one.
+    pub(super) fn until_ms(&self) -> Option<i64> {
         self.until_ms
     }
 

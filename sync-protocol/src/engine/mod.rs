@@ -81,6 +81,12 @@ pub struct Engine {
     backoff: Backoff,
     /// Answered `deferred`: sent again after a pause, or with the next exchange that a person asks for.
     deferred: BTreeSet<MutationId>,
+    /// What the server last said of that.
+    why_deferred: Option<Problem>,
+    /// The pause of what is deferred; everything else goes on meanwhile.
+    deferral: Backoff,
+    /// The wake-up that the host was last asked for.
+    wake_at_ms: Option<i64>,
     problem: Option<Problem>,
     resets_in_a_row: u32,
     fetching_model: Option<String>,
@@ -158,6 +164,9 @@ impl Engine {
     pub fn restore(saved: Saved, settings: Settings) -> Self {
         Self {
             backoff: Backoff::new(settings.jitter_seed),
+            why_deferred: None,
+            deferral: Backoff::new(settings.jitter_seed),
+            wake_at_ms: None,
             settings,
             saved,
             work: VecDeque::new(),
@@ -194,7 +203,9 @@ impl Engine {
             !matches!(commit.cause, Cause::Edit { .. } | Cause::Dismiss | Cause::Model | Cause::Compared)
         });
         let is_syncing = self.flight.is_some() || is_committing || self.mending.is_mending();
-        state::describe(&self.saved, is_syncing, self.offline_since_ms, self.problem.as_ref())
+        let why_deferred = self.why_deferred.as_ref().filter(|_| !self.deferred.is_empty());
+        let problem = self.problem.as_ref().or(why_deferred);
+        state::describe(&self.saved, is_syncing, self.offline_since_ms, problem)
     }
 
     /// Takes what happened and says what to do, in order.
@@ -206,8 +217,10 @@ impl Engine {
         }
         self.commit_next(now_ms, &mut effects);
         self.send_if_due(now_ms, &mut effects);
-        if let Some(at_ms) = self.backoff.announce() {
-            effects.push(Effect::WakeAt { at_ms });
+        let wake_at_ms = self.backoff.until_ms().into_iter().chain(self.deferral.until_ms()).min();
+        if self.wake_at_ms != wake_at_ms {
+            self.wake_at_ms = wake_at_ms;
+            effects.extend(wake_at_ms.map(|at_ms| Effect::WakeAt { at_ms }));
         }
         let state = self.state();
         if self.shown.as_ref() != Some(&state) {
@@ -251,9 +264,9 @@ impl Engine {
                 self.offline_since_ms.get_or_insert(now_ms);
             }
             Input::Tick => {
-                if self.backoff.is_over(now_ms) {
-                    self.is_wanted = true;
-                    self.deferred.clear();
+                self.is_wanted |= self.backoff.is_over(now_ms);
+                if self.deferral.is_over(now_ms) {
+                    self.offer_deferred();
                 }
             }
             Input::Dismiss { mutation } => self.work.push_back(Work::Dismiss(mutation)),
@@ -267,10 +280,16 @@ impl Engine {
     }
 
     fn try_now(&mut self) {
-        self.is_wanted = true;
         self.is_blocked = false;
-        self.deferred.clear();
         self.backoff.end();
+        self.offer_deferred();
+    }
+
+    /// Has the next exchange carry what was deferred.
+    pub(super) fn offer_deferred(&mut self) {
+        self.is_wanted = true;
+        self.deferred.clear();
+        self.deferral.end();
     }
 
     fn take_commit(&mut self, now_ms: i64, commit: Commit, effects: &mut Vec<Effect>) {
@@ -313,10 +332,15 @@ impl Engine {
         }
         let rest = self.is_rest();
         self.is_wanted = more || rest;
-        if unanswered || (!self.is_wanted && !self.deferred.is_empty()) {
+        if unanswered {
             self.backoff.fail(now_ms, None);
         } else {
             self.backoff.succeed();
+        }
+        if self.deferred.is_empty() {
+            self.deferral.succeed();
+        } else if self.deferral.until_ms().is_none() {
+            self.deferral.fail(now_ms, None);
         }
         match (expected, mend, digest) {
             (Some(expected), _, _) if self.has_answered(expected) => {

@@ -40,7 +40,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     /// Stable and machine-readable, kebab-case: `conflict`, `forbidden`, `invalid`, `not-found`, `already-exists`,
-    /// `restricted`, `dependency-rejected`, `group-rejected`, `unknown-entity`.
+    /// `restricted`, `dependency-rejected`, `group-rejected`, `unknown-entity`, `read-only`.
     pub code: String,
     /// One sentence in the user's language: what happened, and what to do about it.
     pub message: String,

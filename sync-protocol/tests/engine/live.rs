@@ -105,3 +105,42 @@ fn orders_are_obeyed_and_unknown_ones_skipped() {
     assert!(host.take_request().is_none(), "it stops until somebody signs in");
     assert_eq!(host.engine.state().waiting, 1, "and keeps everything");
 }
+
+#[test]
+fn news_are_fetched_while_a_mutation_is_deferred_and_the_person_sees_why_it_waits() {
+    let mut host = in_step();
+    host.edit(vec![update(1, "Eva")]);
+    let reason = Reason { code: "read-only".to_owned(), message: "…".to_owned(), fields: Vec::new() };
+    let deferred = Outcome { reason: Some(reason), ..outcome(1, Verdict::Deferred, 0, Fields::new()) };
+    host.respond(vec![deferred], &[put(2, 7, "Ana")]);
+    assert!(host.store.view(record(2)).is_some(), "what came with the answer is here");
+    assert_eq!(host.engine.state().problem.expect("it is told").code, "read-only");
+    let pause_ends = host.wake_at().expect("it asks to be woken");
+
+    host.give(poke(10));
+    let news = host.respond(Vec::new(), &[put(3, 10, "Zoe")]);
+    assert_eq!(news.mutations, [], "what is deferred waits");
+    assert!(host.store.view(record(3)).is_some());
+    assert_eq!(host.engine.state().problem.expect("it still waits").code, "read-only");
+
+    host.now_ms = pause_ends;
+    host.give(Input::Tick);
+    let again = host.respond(vec![outcome(1, Verdict::Applied, 11, Fields::new())], &[]);
+    assert_eq!(again.mutations[0].id, 1);
+    assert_eq!((host.phase(), host.engine.state().problem), (Phase::InStep, None));
+}
+
+#[test]
+fn what_was_deferred_is_sent_at_once_when_the_server_misses_it() {
+    let mut host = in_step();
+    host.edit(vec![update(1, "Eva")]);
+    host.respond(vec![outcome(1, Verdict::Deferred, 0, Fields::new())], &[]);
+    host.edit(vec![update(1, "Eve")]);
+    let mut gap = problem("mutation-gap", 409, None);
+    let Answer::Problem { problem, .. } = &mut gap else { unreachable!("a problem") };
+    problem.extra.insert("expected".to_owned(), json!(1));
+    let alone = host.answer(gap);
+    assert_eq!(alone.mutations.iter().map(|sent| sent.id).collect::<Vec<_>>(), [2]);
+    let both = host.take_request().expect("at once").1;
+    assert_eq!(both.mutations.iter().map(|sent| sent.id).collect::<Vec<_>>(), [1, 2]);
+}

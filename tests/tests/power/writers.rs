@@ -32,7 +32,7 @@ fn author(app: &App, device: i64) -> Author {
 
 /// Pushes the same again.
 pub async fn push(app: &App, device: i64, mutations: Vec<Mutation>) -> Option<Vec<Outcome>> {
-    app.writer().push(author(app, device), mutations, 0).await.ok()
+    app.writer().push(author(app, device), mutations, 0, None).await.ok()
 }
 
 async fn enrol(app: &App) -> i64 {

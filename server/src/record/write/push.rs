@@ -6,7 +6,7 @@ use crm::rules::Gaps;
 use serde_json::{Value, json};
 use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::MutationId;
-use sync_protocol::wire::{Mutation, Outcome, Verdict};
+use sync_protocol::wire::{Fields, Mutation, Outcome, Reason, Verdict};
 
 use super::decide::{Refusal, Working, decide as decide_change, decide_group};
 use super::error::PushError;
@@ -20,6 +20,8 @@ pub(super) struct Push {
     pub(super) author: Author,
     pub(super) mutations: Vec<Mutation>,
     pub(super) acknowledged: MutationId,
+    /// Why what is new is not decided for now.
+    pub(super) deferred: Option<Reason>,
 }
 
 /// How far a device has come.
@@ -70,7 +72,9 @@ pub(super) async fn load(unit: &mut Unit, pushes: impl Iterator<Item = &Push>) -
 pub(super) fn admit(unit: &mut Unit, push: &Push) -> Result<Vec<Change>, PushError> {
     let state = unit.devices.get_mut(&push.author.device).ok_or(PushError::UnknownDevice)?;
     let first = push.mutations.first().map_or(state.last + 1, |first| first.id.min(state.last + 1)).max(1);
-    for (expected, mutation) in (first..).zip(&push.mutations) {
+    // What was deferred before may be left out of those that are deferred now.
+    let to_decide = push.mutations.iter().filter(|mutation| push.deferred.is_none() || mutation.id <= state.last);
+    for (expected, mutation) in (first..).zip(to_decide) {
         if mutation.id != expected {
             return Err(PushError::Gap { expected, got: mutation.id });
         }
@@ -86,6 +90,9 @@ pub(super) fn admit(unit: &mut Unit, push: &Push) -> Result<Vec<Change>, PushErr
     if push.acknowledged > state.acknowledged {
         state.acknowledged = push.acknowledged;
         state.is_changed = true;
+    }
+    if push.deferred.is_some() {
+        return Ok(Vec::new());
     }
     let last = state.last;
     let model = &unit.snapshot.catalogue.model;
@@ -146,8 +153,11 @@ pub(super) fn decide(
     });
     let model = unit.snapshot.catalogue.model.clone();
     let answer = |mutation: &Mutation| {
-        let outcome = known.get(&mutation.id)?.clone();
-        Some(upcast::current(outcome, mutation, model.entity(&mutation.entity)))
+        if let Some(outcome) = known.get(&mutation.id) {
+            return Some(upcast::current(outcome.clone(), mutation, model.entity(&mutation.entity)));
+        }
+        let (mutation, verdict, reason) = (mutation.id, Verdict::Deferred, push.deferred.clone());
+        reason.map(|reason| Outcome { mutation, verdict, seq: 0, reason: Some(reason), server: Fields::new() })
     };
     let answers = push.mutations.iter().filter_map(answer).collect();
     if let Some(state) = unit.devices.get_mut(&author.device) {

@@ -156,21 +156,21 @@ async fn a_push_is_decided_once_however_often_it_comes() {
         mutation(1, MutationKind::Create, "account", account, 0, json!({"name": "Acme"})),
         mutation(2, MutationKind::Update, "account", account, 0, json!({"name": "Acme, S.A."})),
     ];
-    let first = world.app.writer().push(phone.clone(), push.clone(), 0).await.expect("a push");
+    let first = world.app.writer().push(phone.clone(), push.clone(), 0, None).await.expect("a push");
     let head = world.app.live().head();
-    let again = world.app.writer().push(phone.clone(), push.clone(), 0).await.expect("the same push");
+    let again = world.app.writer().push(phone.clone(), push.clone(), 0, None).await.expect("the same push");
     assert_eq!(first, again);
     assert_eq!(world.app.live().head(), head, "nothing happened twice");
     assert_eq!(world.count("SELECT count(*) FROM history WHERE kind = 'changed'").await, 1);
 
     let gap = vec![mutation(4, MutationKind::Delete, "account", account, 0, json!({}))];
-    let error = world.app.writer().push(phone.clone(), gap, 0).await.expect_err("3 is missing");
+    let error = world.app.writer().push(phone.clone(), gap, 0, None).await.expect_err("3 is missing");
     assert!(matches!(error, PushError::Gap { expected: 3, got: 4 }), "{error:?}");
 
     let third = vec![mutation(3, MutationKind::Update, "account", account, head, json!({"name": "Acme"}))];
-    world.app.writer().push(phone.clone(), third, 2).await.expect("the next push acknowledges");
+    world.app.writer().push(phone.clone(), third, 2, None).await.expect("the next push acknowledges");
     assert_eq!(world.count("SELECT count(*) FROM outcome").await, 1, "acknowledged outcomes are forgotten");
-    let error = world.app.writer().push(phone, push, 0).await.expect_err("they were acknowledged");
+    let error = world.app.writer().push(phone, push, 0, None).await.expect_err("they were acknowledged");
     assert!(matches!(error, PushError::Forgotten(1)), "{error:?}");
 }
 
@@ -188,7 +188,7 @@ async fn a_push_that_comes_twice_into_one_commit_is_decided_once() {
             0,
             json!({"name": "Acme"}),
         );
-        world.app.writer().push(phone.clone(), vec![create], 0)
+        world.app.writer().push(phone.clone(), vec![create], 0, None)
     };
     let (first, again) = tokio::join!(push(), push());
     assert_eq!(first.expect("a push"), again.expect("the same push"));
@@ -204,7 +204,7 @@ async fn two_people_on_one_record() {
     let base = world.app.live().head();
     let (phone, tablet) = (world.device(&rep).await, world.device(&rep).await);
     let edit = |id, set| vec![mutation(id, MutationKind::Update, "account", account, base, set)];
-    let push = |author: &Author, edit| world.app.writer().push(author.clone(), edit, 0);
+    let push = |author: &Author, edit| world.app.writer().push(author.clone(), edit, 0, None);
 
     let first = push(&phone, edit(1, json!({"name": "Acme Uno", "industry": "tools"}))).await.expect("a push");
     assert_eq!(first[0].verdict, Verdict::Applied);
@@ -244,6 +244,7 @@ async fn a_group_is_made_whole_or_not_at_all() {
                 mutation(3, MutationKind::Create, "account", world.id(), 0, json!({"name": "Alone"})),
             ],
             0,
+            None,
         )
         .await
         .expect("a push");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crm::rules::Gaps;
 use sync_protocol::fault::{Fault, is_seeded};
 use sync_protocol::id::{MutationId, Sequence};
-use sync_protocol::wire::{Mutation, Outcome};
+use sync_protocol::wire::{Mutation, Outcome, Reason};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -101,7 +101,7 @@ impl Writer {
     }
 
     /// Decides a device's mutations, each with its own outcome; those that were decided before are answered from what
-    /// is stored. Returns when all of it is durable.
+    /// is stored. With a reason to defer them, those that were not are left undecided. Returns when all of it is durable.
     ///
     /// # Errors
     /// [`PushError`]: then nothing of the push is stored.
@@ -110,10 +110,11 @@ impl Writer {
         author: Author,
         mutations: Vec<Mutation>,
         acknowledged: MutationId,
+        deferred: Option<Reason>,
     ) -> Result<Vec<Outcome>, PushError> {
         let size = mutations.iter().map(|mutation| size_of_change(&mutation.set, &mutation.ops)).sum();
         let (reply, answer) = self.room.take(size).inspect_err(|_| self.metrics.refused_writer())?;
-        self.offer(Job::Push(Push { author, mutations, acknowledged }, reply))?;
+        self.offer(Job::Push(Push { author, mutations, acknowledged, deferred }, reply))?;
         let outcomes = answer.await.map_err(|_| WriteError::Stopped)??;
         for outcome in &outcomes {
             self.metrics.outcome(outcome.verdict);

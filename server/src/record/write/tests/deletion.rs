@@ -3,7 +3,7 @@ use super::*;
 /// Deletes an account that the device says it knows at `base`; the code of what is against it.
 async fn delete_at(world: &World, phone: &Author, id: u64, record: RecordId, base: u64) -> String {
     let push = vec![mutation(id, MutationKind::Delete, "account", record, base, json!({}))];
-    let outcomes = world.app.writer().push(phone.clone(), push, 0).await.expect("a push");
+    let outcomes = world.app.writer().push(phone.clone(), push, 0, None).await.expect("a push");
     outcomes[0].reason.as_ref().map(|reason| reason.code.clone()).unwrap_or_default()
 }
 
@@ -28,6 +28,6 @@ async fn what_a_device_alone_wrote_it_deletes_whatever_base_it_names() {
     let phone = world.device(&admin).await;
     let account = world.id();
     let made = vec![mutation(1, MutationKind::Create, "account", account, 0, json!({"name": "Propia"}))];
-    world.app.writer().push(phone.clone(), made, 0).await.expect("a push");
+    world.app.writer().push(phone.clone(), made, 0, None).await.expect("a push");
     assert_eq!(delete_at(&world, &phone, 2, account, u64::MAX >> 1).await, "");
 }

@@ -42,7 +42,7 @@ impl Shop {
     }
 
     async fn push(&self, mutations: Vec<Mutation>) -> Vec<Outcome> {
-        self.world.app.writer().push(self.author.clone(), mutations, 0).await.expect("a commit")
+        self.world.app.writer().push(self.author.clone(), mutations, 0, None).await.expect("a commit")
     }
 
     fn update(&self, id: u64, set: Value) -> Mutation {
@@ -121,7 +121,7 @@ async fn an_outcome_that_was_decided_before_the_model_changed_is_told_in_its_pre
     let shop = Shop::open().await;
     let by_other = shop.world.device(&shop.world.user("Otra", "admin", None).await).await;
     let other = mutation(1, MutationKind::Update, "product", shop.crane, shop.base, json!({"shelf": "C-3"}));
-    shop.world.app.writer().push(by_other, vec![other], 0).await.expect("a commit");
+    shop.world.app.writer().push(by_other, vec![other], 0, None).await.expect("a commit");
     let old = shop.update(1, json!({"shelf": "B-2"}));
     let before = shop.push(vec![old.clone()]).await;
     assert_eq!((before[0].verdict, &before[0].server["shelf"]), (Verdict::Merged, &json!("C-3")));
