@@ -75,7 +75,7 @@ impl Puller<'_> {
         let is_other_view = cursor.view != self.rights.view.hidden;
         // A deep comparison is of what the device has. It does not find what came where it has nothing, so a cursor that
         // no longer serves stays what it is, and the exchange after it orders the search that does.
-        let is_renewed = !request.deep && point.why_mend(&cursor, self.epoch).is_some();
+        let is_renewed = !request.deep && point.why_mend(&cursor, self.epoch, &held).is_some();
         let (epoch, seq) = if is_renewed { (self.epoch, point.head) } else { (cursor.epoch, cursor.seq) };
         let mut operations = Operations::new();
         let (scopes, dropped): (Vec<ScopeId>, Vec<ScopeId>) = if is_other_view {

@@ -1,18 +1,17 @@
 //! The lane of devices that have nothing yet, or compare all that they have: what they ask for is large, so only so many
-//! are answered at a time. Manifests, chunks and comparisons pass here too.
+//! are answered at a time. Chunks and comparisons pass here too; manifests do not, which are built one at a time as it is.
 //!
 //! Pushes, and pulls of devices that are in step, do not: they never wait behind a first sync, because what passes here
 //! leaves at least one reader of the database to others.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::sending::sending;
 use crate::platform::config::Config;
 use crate::platform::entropy::Entropy;
 use crate::platform::http::ApiError;
@@ -36,7 +35,7 @@ pub struct FirstSyncs {
     metrics: Metrics,
 }
 
-/// The place of one first sync; free again when it is dropped.
+/// The place of one answer; free again when it is dropped.
 #[derive(Debug)]
 pub struct Place {
     _under_way: OwnedSemaphorePermit,
@@ -117,18 +116,23 @@ impl Place {
         reading.await
     }
 
-    /// Keeps the place until the connection has taken the whole answer or is gone, for a while at most: a phone that went
-    /// into a tunnel holds nobody up until TCP gives it up.
+    /// Keeps the place until the connection has taken the whole answer or is gone, for a while at most: a phone on a slow line
+    /// holds nobody up. One that takes nothing any more, in a tunnel, is cut off, long before TCP would give it up: the answer
+    /// must not stay in memory for it.
     pub fn keep_until_sent(self, body: Body) -> Body {
-        let (unsent, sent) = oneshot::channel::<Infallible>();
+        let (sending, mut watch) = sending(body);
         tokio::spawn(async move {
-            drop(tokio::time::timeout(self.patience, sent).await);
-            drop(self);
+            let patience = self.patience;
+            let mut place = Some(self);
+            while tokio::time::timeout(patience, watch.is_sent()).await.is_err() {
+                drop(place.take());
+                if !watch.was_taken_from() {
+                    watch.cut();
+                    break;
+                }
+            }
         });
-        Body::new(body.map_frame(move |frame| {
-            let _kept = &unsent;
-            frame
-        }))
+        Body::new(sending)
     }
 }
 

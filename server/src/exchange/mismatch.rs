@@ -9,14 +9,26 @@ const COUNTED_EVERY_MS: i64 = 60_000;
 
 /// Counts a device that begins to compare. That it comes to compare contents from time to time says nothing about it, until
 /// something is [`found`].
-pub(super) async fn count(app: &App, device: i64, why: MendReason) -> Result<(), sqlx::Error> {
+pub(super) fn count(app: &App, device: i64, why: MendReason) {
     app.metrics().mend(why);
-    if why == MendReason::Deep { Ok(()) } else { remember(app, device, why).await }
+    if why != MendReason::Deep {
+        note(app, device, why);
+    }
 }
 
 /// Counts a device whose contents were compared and are not what they should be.
-pub(super) async fn found(app: &App, device: i64) -> Result<(), sqlx::Error> {
-    remember(app, device, MendReason::Deep).await
+pub(super) fn found(app: &App, device: i64) {
+    note(app, device, MendReason::Deep);
+}
+
+/// Beside the comparison, which would otherwise wait until an import lets others write.
+fn note(app: &App, device: i64, why: MendReason) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        if let Err(error) = remember(&app, device, why).await {
+            tracing::warn!(%error, device, "could not note that a device had to compare");
+        }
+    });
 }
 
 async fn remember(app: &App, device: i64, why: MendReason) -> Result<(), sqlx::Error> {

@@ -13,6 +13,7 @@ mod pull;
 mod routes;
 mod row;
 mod scope_digest;
+mod sending;
 #[cfg(test)]
 mod tests;
 

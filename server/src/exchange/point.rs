@@ -2,7 +2,7 @@
 
 use sqlx::{Sqlite, Transaction};
 use sync_protocol::cursor::Cursor;
-use sync_protocol::id::{MutationId, Sequence};
+use sync_protocol::id::{MutationId, ScopeId, Sequence};
 use sync_protocol::wire::MendReason;
 
 /// What one statement reads at the begin of a read.
@@ -33,11 +33,19 @@ impl Point {
         })
     }
 
-    /// Why there are no news from this cursor, where there are none.
-    pub(super) fn why_mend(&self, cursor: &Cursor, epoch: u64) -> Option<MendReason> {
+    /// Why there are no news from this cursor, where there are none; `held` are the scopes that the device is to have,
+    /// sorted.
+    pub(super) fn why_mend(&self, cursor: &Cursor, epoch: u64, held: &[ScopeId]) -> Option<MendReason> {
         if cursor.epoch != epoch {
             return Some(MendReason::Epoch);
         }
-        (cursor.seq < self.horizon).then_some(MendReason::Horizon)
+        (begin_of_news(cursor, held) < self.horizon).then_some(MendReason::Horizon)
     }
+}
+
+/// From where on news are told. What came to stand in a scope that is lost now was to be told since the last consistent point,
+/// and what it left then was passed over: they begin again there.
+pub(super) fn begin_of_news(cursor: &Cursor, held: &[ScopeId]) -> Sequence {
+    let loses = cursor.scopes.iter().any(|scope| held.binary_search(scope).is_err());
+    if loses && cursor.from > 0 { cursor.from } else { cursor.seq }
 }

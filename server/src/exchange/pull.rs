@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::gained::{Gained, is_arriving};
 use super::operation::{Head, Operations};
 use super::page::Page;
-use super::point::Point;
+use super::point::{Point, begin_of_news};
 use super::row::{COLUMNS, Row};
 use super::scope_digest;
 use crate::live::Snapshot;
@@ -82,7 +82,7 @@ impl Puller<'_> {
         if head > live_head {
             return Err(PullError::SnapshotBehind);
         }
-        let why = cursor.as_ref().and_then(|cursor| point.why_mend(cursor, self.epoch));
+        let why = cursor.as_ref().and_then(|cursor| point.why_mend(cursor, self.epoch, &held));
         if let Some((why, cursor)) = why.zip(cursor.clone()) {
             let nothing = Page::nothing_new(cursor, head);
             return Ok(Page {
@@ -158,12 +158,8 @@ impl Puller<'_> {
         let before: HashSet<ScopeId> = cursor.scopes.iter().copied().collect();
         for scope in cursor.scopes.iter().filter(|scope| held.binary_search(scope).is_err()) {
             operations.scope_drop(*scope);
-            // What came to stand there since the last consistent point was to be told from there, and what it left then
-            // was passed over: the news begin again.
-            if cursor.from > 0 {
-                cursor.seq = cursor.from;
-            }
         }
+        cursor.seq = begin_of_news(cursor, held);
         cursor.backfill.retain(|(scope, _)| held.binary_search(scope).is_ok());
         let mut added: Vec<ScopeId> = held.iter().filter(|scope| !before.contains(scope)).copied().collect();
         if !added.is_empty() && !before.is_empty() {

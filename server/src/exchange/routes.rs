@@ -17,7 +17,7 @@ use super::known::{Known, with_known};
 use super::page::Page;
 use super::pull::Puller;
 use crate::app::App;
-use crate::entitlement::expect_changes_taken;
+use crate::entitlement::reason_to_defer;
 use crate::platform::auth::{Caller, CallerDevice};
 use crate::platform::http::JsonBody;
 use crate::platform::http::problem::{self, ApiError, Kind, NO_DEVICE};
@@ -256,9 +256,9 @@ async fn push(
         Some("es") => crm::model::Language::Es,
         _ => caller.language,
     };
-    expect_changes_taken(app, language)?;
+    let deferred = reason_to_defer(app, language);
     let author = Author { user: Some(caller.user), device: device.num, rights: caller.rights.clone(), language };
-    app.writer().push(author, request.mutations.clone(), acknowledged).await.map_err(|error| match error {
+    app.writer().push(author, request.mutations.clone(), acknowledged, deferred).await.map_err(|error| match error {
         PushError::Gap { expected, got } => ApiError::new(MUTATION_GAP)
             .detail(format!(
                 "Mutation {got} came where {expected} was expected. Send every mutation from {expected} on."

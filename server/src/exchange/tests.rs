@@ -95,7 +95,7 @@ async fn a_base_of_a_lost_future_knows_the_backup_and_nothing_since() {
     let refused = write_at(&world, "deal", seen, json!({ "next_step": "of nowhere" })).await;
     assert_eq!(refused.verdict, Verdict::Merged, "nobody can have seen what is not there yet");
 
-    let restored = declare_restored(world.app.db(), NOW_MS).await.expect("it was served");
+    let restored = declare_restored(world.app.db(), NOW_MS, world.app.entropy()).await.expect("it was served");
     assert!(restored.head - restored.restored_head >= 1 << 32);
     assert!(restored.head < 1 << 53, "every reader of JSON counts so far");
     let world = world.reopen().await;
@@ -159,6 +159,26 @@ async fn what_an_earlier_page_brought_is_told_to_have_left_though_the_news_begin
 }
 
 #[tokio::test]
+async fn news_that_begin_again_before_the_horizon_are_no_news() {
+    let mut world = World::new().await;
+    let from = world.app.live().head();
+    let _ = world.deal("deal", Some("ana"), json!({})).await;
+    let (snapshot, rights) = (world.app.live().snapshot(), world.rights("ana"));
+    let (puller, head) = (puller(&snapshot, &rights), world.app.live().head());
+    let whole = puller.pull(world.app.db(), head, None).await.expect("the database answers").cursor;
+    let mut tx = world.app.db().write().await.expect("nobody else writes");
+    sqlx::query("UPDATE tenant SET horizon = $1").bind(head.cast_signed()).execute(&mut *tx).await.expect("it passes");
+    tx.commit().await.expect("a commit");
+    let in_mid_run = Cursor { seq: head, from, backfill: Vec::new(), first_sync: false, ..whole };
+    let mut lost = in_mid_run.clone();
+    lost.scopes.push(9_999);
+    for (cursor, mend) in [(in_mid_run, None), (lost, Some(MendReason::Horizon))] {
+        let page = puller.pull(world.app.db(), head, Some(cursor)).await.expect("the database answers");
+        assert_eq!(page.mend, mend);
+    }
+}
+
+#[tokio::test]
 async fn what_a_device_comes_to_hold_arrives_as_the_model_says_is_urgent() {
     let world = World::new().await;
     let (snapshot, rights) = (world.app.live().snapshot(), world.rights("ana"));
@@ -174,21 +194,26 @@ async fn what_a_device_comes_to_hold_arrives_as_the_model_says_is_urgent() {
     assert!(priorities.is_sorted(), "{priorities:?}");
 }
 
+/// Has the tenant's row say what a backup said.
+async fn go_back(world: &World, epoch: u64, head: Sequence) {
+    let mut tx = world.app.db().write().await.expect("nobody else writes");
+    let backup = sqlx::query("UPDATE tenant SET epoch = $1, head = $2");
+    let backup = backup.bind(epoch.cast_signed()).bind(head.cast_signed()).execute(&mut *tx).await;
+    backup.expect("as in the backup");
+    tx.commit().await.expect("a commit");
+}
+
 #[tokio::test]
 async fn the_same_backup_restored_twice_goes_two_ways() {
     let world = World::new().await;
-    let first = declare_restored(world.app.db(), NOW_MS - 60_000).await.expect("it was served");
+    let first = declare_restored(world.app.db(), NOW_MS - 60_000, world.app.entropy()).await.expect("it was served");
     // Of a server that was never restored, and of one that was a minute ago.
     for (epoch, head) in [(1, 40), (first.epoch, first.head)] {
         let mut restored = Vec::new();
         for minute in 0..2 {
-            let mut tx = world.app.db().write().await.expect("nobody else writes");
-            let backup = sqlx::query("UPDATE tenant SET epoch = $1, head = $2");
-            let backup = backup.bind(epoch.cast_signed()).bind(head.cast_signed()).execute(&mut *tx).await;
-            backup.expect("as in the backup");
-            tx.commit().await.expect("a commit");
+            go_back(&world, epoch, head).await;
             let now_ms = NOW_MS + minute * 60_000;
-            restored.push(declare_restored(world.app.db(), now_ms).await.expect("it was served"));
+            restored.push(declare_restored(world.app.db(), now_ms, world.app.entropy()).await.expect("it was served"));
         }
         assert!(restored[1].epoch > restored[0].epoch, "{restored:?}");
         let most_in_a_minute = 60 * 100_000;
@@ -198,11 +223,18 @@ async fn the_same_backup_restored_twice_goes_two_ways() {
 }
 
 #[tokio::test]
-async fn a_restore_by_a_clock_that_is_behind_goes_on_far_away() {
+async fn a_backup_restored_twice_by_a_clock_that_is_behind_goes_two_ways_far_away() {
     let world = World::new().await;
-    let first = declare_restored(world.app.db(), NOW_MS).await.expect("it was served");
-    let second = declare_restored(world.app.db(), 0).await.expect("it was served");
-    assert!(second.epoch > first.epoch && second.head - first.head > 1_000_000_000, "{first:?}, {second:?}");
+    let first = declare_restored(world.app.db(), NOW_MS, world.app.entropy()).await.expect("it was served");
+    let mut behind = Vec::new();
+    for _ in 0..2 {
+        go_back(&world, first.epoch, first.head).await;
+        let restored = declare_restored(world.app.db(), 0, world.app.entropy()).await.expect("it was served");
+        assert!(restored.epoch > first.epoch && restored.head < 1 << 53, "{first:?}, {restored:?}");
+        assert!(restored.head - first.head > 1_000_000_000, "{first:?}, {restored:?}");
+        behind.push(restored);
+    }
+    assert!(behind[0].epoch != behind[1].epoch && behind[0].head.abs_diff(behind[1].head) > 1_000_000, "{behind:?}");
 }
 
 #[tokio::test]

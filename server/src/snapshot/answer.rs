@@ -1,5 +1,8 @@
 //! A chunk as an HTTP answer: whole or a range of it, compressed or not.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -67,15 +70,19 @@ pub fn plain(bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, NDJSON), (header::CACHE_CONTROL, CACHE_CONTROL)], bytes).into_response()
 }
 
-/// Several chunks one after the other: frames of zstd in a row are one stream of it.
-pub fn together(packed: Vec<u8>) -> Response {
+/// Several chunks one after the other: frames of zstd in a row are one stream of it. They are not copied: all who fetch a
+/// chunk at once share it.
+pub fn together(packed: Vec<Bytes>) -> Response {
+    let length: usize = packed.iter().map(Bytes::len).sum();
     let headers = [
         (header::CONTENT_TYPE, NDJSON),
+        (header::CONTENT_LENGTH, HeaderValue::from(length)),
         (header::CONTENT_ENCODING, HeaderValue::from_static("zstd")),
         (header::VARY, HeaderValue::from_static("accept-encoding")),
         (header::CACHE_CONTROL, CACHE_CONTROL),
     ];
-    (headers, packed).into_response()
+    let body = Body::from_stream(futures_util::stream::iter(packed.into_iter().map(Ok::<_, Infallible>)));
+    (headers, body).into_response()
 }
 
 fn header_of(range: String) -> HeaderValue {

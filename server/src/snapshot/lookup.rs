@@ -128,36 +128,38 @@ impl Chunks {
         Ok(self.list_of(&wanted, head))
     }
 
-    /// The bytes of a chunk, compressed, if these rights let a user have it as things are now.
+    /// Whether these rights let a user have a chunk as things are now.
     ///
     /// # Errors
     /// [`ChunksError`].
-    pub async fn read(
+    pub async fn may_have(
         &self,
         db: &Db,
         head: Sequence,
         snapshot: &Snapshot,
         rights: &Rights,
         hash: ChunkHash,
-    ) -> Result<Option<Bytes>, ChunksError> {
+    ) -> Result<bool, ChunksError> {
         let owners = self.known().owners.get(&hash).cloned().unwrap_or_default();
         let wanted: Vec<Wanted> =
             wanted(snapshot, rights).into_iter().filter(|wanted| owners.contains(&wanted.key)).collect();
         if wanted.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         if self.is_behind(&wanted, head) {
             let mut connection = db.readers().acquire().await?;
             self.follow(&mut connection, &wanted, head).await?;
         }
-        let may_go_out = {
-            let known = self.known();
-            let sets = wanted.iter().filter_map(|wanted| known.sets.get(&wanted.key));
-            sets.filter_map(|set| set.find(hash).map(|at| &set.parts[at])).any(|part| !part.is_broken)
-        };
-        if !may_go_out {
-            return Ok(None);
-        }
+        let known = self.known();
+        let sets = wanted.iter().filter_map(|wanted| known.sets.get(&wanted.key));
+        Ok(sets.filter_map(|set| set.find(hash).map(|at| &set.parts[at])).any(|part| !part.is_broken))
+    }
+
+    /// The bytes of a chunk that somebody [`may have`](Self::may_have), compressed; none when it is not here any more.
+    ///
+    /// # Errors
+    /// [`ChunksError::Read`].
+    pub async fn read(&self, hash: ChunkHash) -> Result<Option<Bytes>, ChunksError> {
         let read = self.cache.read(hash).await.map_err(ChunksError::Read)?;
         if let Some(bytes) = &read {
             self.metrics.chunk_served(bytes.len() as u64);

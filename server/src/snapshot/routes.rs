@@ -12,7 +12,7 @@ use sync_protocol::wire::{ChunksRequest, MAX_CHUNKS_PER_REQUEST, ManifestRequest
 use super::answer;
 use super::lookup::ChunksError;
 use crate::app::App;
-use crate::exchange::expect_protocol;
+use crate::exchange::{Place, expect_protocol};
 use crate::platform::auth::Caller;
 use crate::platform::http::problem::INVALID_PATH;
 use crate::platform::http::{ApiError, JsonBody, Kind, Path};
@@ -55,7 +55,6 @@ async fn post_manifest(
 ) -> Result<Json<ManifestResponse>, ApiError> {
     caller.expect_device()?;
     expect_protocol(request.protocol)?;
-    let _place = app.first_syncs().enter().await?;
     manifest(&app, &caller.rights).await.map(Json).map_err(ApiError::internal)
 }
 
@@ -111,7 +110,7 @@ async fn chunk(
         ApiError::new(INVALID_PATH).detail("A chunk is named by 64 lowercase hexadecimal digits, as the manifest says.")
     })?;
     let place = app.first_syncs().enter().await?;
-    let bytes = read(&app, &caller, hash).await?.ok_or_else(gone)?;
+    let bytes = read(&app, &caller, &place, hash).await?.ok_or_else(gone)?;
     let answer = if answer::accepts_zstd(&headers) {
         answer::packed(hash, &bytes, &headers)?
     } else {
@@ -145,7 +144,7 @@ async fn chunks(
     let mut read_bytes = 0;
     let mut packed = Vec::with_capacity(request.chunks.len());
     for hash in request.chunks {
-        if let Some(bytes) = read(&app, &caller, hash).await? {
+        if let Some(bytes) = read(&app, &caller, &place, hash).await? {
             read_bytes += bytes.len();
             if read_bytes > TOGETHER_BYTES && !packed.is_empty() {
                 break;
@@ -156,17 +155,18 @@ async fn chunks(
     if packed.is_empty() {
         return Err(gone());
     }
-    let answer = if answer::accepts_zstd(&headers) {
-        answer::together(packed.concat())
-    } else {
-        answer::plain(unpack(packed).await?)
-    };
+    let answer =
+        if answer::accepts_zstd(&headers) { answer::together(packed) } else { answer::plain(unpack(packed).await?) };
     Ok(answer.map(|body| place.keep_until_sent(body)))
 }
 
-async fn read(app: &App, caller: &Caller, hash: ChunkHash) -> Result<Option<Bytes>, ApiError> {
+async fn read(app: &App, caller: &Caller, place: &Place, hash: ChunkHash) -> Result<Option<Bytes>, ApiError> {
     let snapshot = app.live().snapshot();
-    app.chunks().read(app.db(), app.live().head(), &snapshot, &caller.rights, hash).await.map_err(ApiError::internal)
+    let chunks = app.chunks();
+    let may_have = chunks.may_have(app.db(), app.live().head(), &snapshot, &caller.rights, hash);
+    // Reading the file needs none of the database's readers.
+    let read = if place.read(may_have).await.map_err(ApiError::internal)? { chunks.read(hash).await } else { Ok(None) };
+    read.map_err(ApiError::internal)
 }
 
 async fn unpack(packed: Vec<Bytes>) -> Result<Vec<u8>, ApiError> {

@@ -23,7 +23,8 @@ async fn company(first_syncs: usize, waiting: usize) -> World {
         config.limits.first_syncs = first_syncs;
         config.limits.first_syncs_waiting = waiting;
         config.limits.writer_queue_bytes = 64 << 10;
-        config.http.request_timeout = Duration::from_secs(20);
+        // Who keeps a place in these stories keeps it, however slow the machine is.
+        config.http.request_timeout = Duration::from_mins(30);
     })
     .await;
     world.add_user("ana@example.com", "sales_rep").await;
@@ -41,9 +42,12 @@ async fn begin_first_sync(world: &World, token: &str, mutations: &Value) -> Resp
 
 /// Waits until the place of an answer that was let go is free again.
 async fn until_all_are_free(world: &World) {
-    while !metric(world, "cartera_first_syncs 0").await {
-        tokio::task::yield_now().await;
-    }
+    let freed = async {
+        while !metric(world, "cartera_first_syncs 0").await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), freed).await.expect("places are free again after a while");
 }
 
 async fn metric(world: &World, line: &str) -> bool {
@@ -83,10 +87,10 @@ async fn chunks_and_comparisons_stand_in_the_same_lane() {
     in_step.exchange(json!([])).await;
     until_all_are_free(&world).await;
     let (_, one) = world.enrol("ana@example.com").await;
+    let manifest = world.send(Some(&one), Method::POST, "/sync/v1/manifest", json!({"protocol": 1})).await.expect(200);
+    let hash = manifest["chunks"][0]["hash"].as_str().expect("somebody to see").to_owned();
     let under_way = begin_first_sync(&world, &one, &json!([])).await;
-    let hash = "0".repeat(64);
-    for (method, path, body) in [
-        (Method::POST, "/sync/v1/manifest".to_owned(), json!({"protocol": 1})),
+    let requests = [
         (Method::GET, format!("/sync/v1/chunk/{hash}"), Value::Null),
         (Method::POST, "/sync/v1/chunks".to_owned(), json!({"chunks": [hash]})),
         (
@@ -94,16 +98,40 @@ async fn chunks_and_comparisons_stand_in_the_same_lane() {
             "/sync/v1/digest".to_owned(),
             json!({"protocol": 1, "cursor": in_step.cursor, "limit_bytes": 1}),
         ),
-    ] {
+    ];
+    let send = async |(method, path, body): (Method, String, Value)| {
         let request = Request::builder()
             .method(method)
             .uri(&path)
             .header("authorization", format!("Bearer {}", in_step.token))
             .header("content-type", "application/json");
-        let refused = world.open_stream(request.body(Body::from(body.to_string())).expect("a request")).await;
+        world.open_stream(request.body(Body::from(body.to_string())).expect("a request")).await
+    };
+    for request in requests.clone() {
+        let path = request.1.clone();
+        let refused = send(request).await;
         assert_eq!(refused.status(), 503, "{path}");
         assert!(refused.headers().contains_key("retry-after"), "{path}");
     }
+    drop(under_way);
+    for request in requests {
+        until_all_are_free(&world).await;
+        let path = request.1.clone();
+        let answer = send(request).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(metric(&world, "cartera_first_syncs 1").await, "{path} keeps its place until it was read");
+        answer.into_body().collect().await.expect("a whole body");
+    }
+    until_all_are_free(&world).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_manifest_keeps_nobody_from_what_is_there() {
+    let world = company(1, 0).await;
+    let (_, one) = world.enrol("ana@example.com").await;
+    let under_way = begin_first_sync(&world, &one, &json!([])).await;
+    let manifest = world.send(Some(&one), Method::POST, "/sync/v1/manifest", json!({"protocol": 1})).await.expect(200);
+    assert!(manifest["chunks"].as_array().is_some_and(|chunks| !chunks.is_empty()), "{manifest}");
     drop(under_way);
 }
 
@@ -120,7 +148,8 @@ async fn an_answer_that_nobody_takes_does_not_keep_its_place() {
     let never_read = begin_first_sync(&world, &one, &json!([])).await;
     until_all_are_free(&world).await;
     assert_eq!(begin_first_sync(&world, &two, &json!([])).await.status(), 200);
-    drop(never_read);
+    let cut_off = never_read.into_body().collect().await.expect_err("nor its memory");
+    assert!(cut_off.to_string().contains("nobody took the answer"), "{cut_off}");
 }
 
 #[tokio::test]
@@ -182,6 +211,8 @@ async fn nobody_who_reads_waits_for_an_import_under_way() {
     assert!(!decisions[0].is_rejected(), "{decisions:?}");
 
     assert_eq!(in_step.exchange(json!([])).await["more"], json!(false));
+    let restored = json!({"protocol": 1, "cursor": in_step.cursor, "why": "epoch", "limit_bytes": 1024});
+    world.send(Some(&in_step.token), Method::POST, "/sync/v1/digest", restored).await.expect(200);
     assert_eq!(begin_first_sync(&world, &new, &json!([])).await.status(), 200);
     let manifest = world.send(Some(&new), Method::POST, "/sync/v1/manifest", json!({"protocol": 1})).await.expect(200);
     assert!(manifest["chunks"].as_array().is_some_and(|chunks| !chunks.is_empty()), "{manifest}");

@@ -263,7 +263,12 @@ pub const KEYS: &[Key] = &[
         "7776000",
         "How long deletions and exits are remembered (90 days); a device that was away for longer compares what it holds.",
     ),
-    key("database.readers", number(1, 64), "4", "Connections that read; one more writes."),
+    key(
+        "database.readers",
+        number(3, 64),
+        "4",
+        "Connections that read; one more writes. Of them one is for building chunks, and one is kept from whoever fetches or compares everything.",
+    ),
     key(
         "snapshot.cache_bytes",
         number(16 << 20, 1 << 40),

@@ -128,9 +128,17 @@ impl Metrics {
             exchange_bytes.clone(),
         );
         let first_syncs = Gauge::default();
-        registry.register("first_syncs", "Answers of first syncs under way", first_syncs.clone());
+        registry.register(
+            "first_syncs",
+            "Answers under way to devices that fetch or compare everything",
+            first_syncs.clone(),
+        );
         let first_syncs_waiting = Gauge::default();
-        registry.register("first_syncs_waiting", "First syncs that wait for their turn", first_syncs_waiting.clone());
+        registry.register(
+            "first_syncs_waiting",
+            "Devices that wait for their turn to fetch or compare everything",
+            first_syncs_waiting.clone(),
+        );
         let refused = Family::default();
         registry.register("refused", "Requests that were told to come again, by lane", Family::clone(&refused));
         let writer_queue_bytes = Gauge::default();
