@@ -1,4 +1,4 @@
-# `make` alone lists the commands. What each of them needs is named by scripts/setup when it is missing.
+# `make` alone lists the commands. What each of them needs scripts/setup installs, or names where it may not.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test soak check bench fuzz s3 wasm cluster cluster-node cluster-down cluster-test bench-operator images
 
