@@ -93,8 +93,8 @@ impl LiveFeed {
     }
 
     /// Lets a device in; `None` when there are too many, or the feed is closed.
-    fn join(&self, newcomer: Newcomer, cursor: Option<(String, Cursor)>) -> Option<Member> {
-        let (id, queue) = self.registry().join(newcomer, cursor)?;
+    fn join(&self, newcomer: Newcomer, cursor: Option<(String, Cursor)>, live: &Live) -> Option<Member> {
+        let (id, queue) = self.registry().join(newcomer, cursor, live)?;
         self.inner.wake.notify_one();
         Some(Member::new(self.clone(), id, queue))
     }

@@ -27,8 +27,6 @@ pub(super) struct Newcomer {
     pub(super) session: TokenHash,
     /// It is told one thing and leaves: a long poll.
     pub(super) is_once: bool,
-    /// The tenant's last sequence as it came.
-    pub(super) head: Sequence,
     /// Hash of the model that it has, as far as it says.
     pub(super) model: Option<String>,
 }
@@ -133,7 +131,14 @@ impl Registry {
     }
 
     /// Lets a device in, in the place of an older connection of it; `None` when there is no room.
-    pub(super) fn join(&mut self, who: Newcomer, cursor: Option<(String, Cursor)>) -> Option<(u64, Arc<Queue>)> {
+    pub(super) fn join(
+        &mut self,
+        who: Newcomer,
+        cursor: Option<(String, Cursor)>,
+        live: &Live,
+    ) -> Option<(u64, Arc<Queue>)> {
+        // Read while no exchange of the device can end: one that ended before has made its commit known.
+        let head = live.head();
         let device = self.devices.entry(who.device).or_default();
         let is_full = self.connections.len() >= self.config.connections && device.connection.is_none();
         if self.is_closed || is_full {
@@ -144,10 +149,10 @@ impl Registry {
         let before = device.connection.replace(id);
         let cursor = cursor.filter(|(_, cursor)| cursor.epoch == self.tenant.epoch && is_whole(cursor));
         let is_in_lockstep = cursor.as_ref().is_some_and(|(sealed, cursor)| {
-            device.exchanges == 0 && (device.given == Some(hash(sealed)) || cursor.seq >= who.head)
+            device.exchanges == 0 && (device.given == Some(hash(sealed)) || cursor.seq >= head)
         });
         let queue = Arc::new(Queue::default());
-        let position = cursor.as_ref().map_or(who.head, |(_, cursor)| cursor.seq);
+        let position = cursor.as_ref().map_or(head, |(_, cursor)| cursor.seq);
         let told = cursor.map(|(sealed, cursor)| Arc::new(Told { sealed, cursor }));
         let owes_poke = told.is_none();
         let connection =

@@ -72,15 +72,9 @@ async fn live(
     let cursor = text(LAST_EVENT_ID)
         .and_then(|sealed| Some((Cursor::open(&sealed, &tenant.cursor_key, tenant.id).ok()?, sealed)))
         .map(|(cursor, sealed)| (sealed, cursor));
-    let newcomer = Newcomer {
-        device: device.num,
-        user: caller.user,
-        session,
-        is_once: asked.wait.is_some(),
-        head: app.live().head(),
-        model: text(MODEL),
-    };
-    let member = app.live_feed().join(newcomer, cursor).ok_or_else(|| {
+    let newcomer =
+        Newcomer { device: device.num, user: caller.user, session, is_once: asked.wait.is_some(), model: text(MODEL) };
+    let member = app.live_feed().join(newcomer, cursor, app.live()).ok_or_else(|| {
         ApiError::new(UNAVAILABLE)
             .detail("No more devices can be connected at the moment. Exchange now and then, and try again later.")
             .retry_after(retry(&app))

@@ -17,19 +17,19 @@ pub struct Endpoint {
 /// Why an address may not be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Too long.
+    /// Longer than any push service makes them: it would be kept for each device.
     #[error("The endpoint has more than {LONGEST_BYTES} bytes.")]
     Long,
-    /// None of HTTPS.
+    /// Whoever is on the way would learn which devices are woken, and when.
     #[error("The endpoint is no address that begins with https://.")]
     NotHttps,
-    /// With credentials.
+    /// They would be sent to a host of somebody else's choice.
     #[error("The endpoint holds a name or a password before its host.")]
     Credentials,
-    /// At another port than that of HTTPS.
+    /// Something else than a push service may answer there.
     #[error("The endpoint names the port {0}; push services answer at the one of HTTPS.")]
     Port(u16),
-    /// At a host that `wake.hosts` does not allow.
+    /// Not in `wake.hosts`: the server would ask whatever a device names, also what only it can reach.
     #[error("{0} is no push service that this server asks; its administrator may add it to `wake.hosts`.")]
     Host(String),
 }
