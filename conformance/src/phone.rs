@@ -16,6 +16,9 @@ use crate::machine;
 /// Where the exchange is.
 pub const EXCHANGE: &str = "/sync/v1/exchange";
 
+/// A page of a device that does not say otherwise.
+const PAGE_BYTES: u64 = 1 << 20;
+
 /// More pages than this are no progress.
 const MOST_PAGES: usize = 100_000;
 
@@ -116,6 +119,13 @@ impl Phone {
         request
     }
 
+    /// The request that pushes these mutations and pulls a page of the usual size.
+    pub fn request_page(&self, mutations: &[Mutation]) -> Value {
+        let mut request = self.request(mutations);
+        request["limit_bytes"] = json!(PAGE_BYTES);
+        request
+    }
+
     /// Pushes mutations and returns their outcomes; what the answer tells besides is left for the next pull.
     pub fn push(&self, mutations: &[Mutation]) -> Result<Vec<Outcome>, Unmet> {
         self.push_with(mutations, 0)
@@ -159,7 +169,7 @@ impl Phone {
     pub fn pull(&mut self) -> Result<Vec<Operation>, Unmet> {
         let mut all = Vec::new();
         for _ in 0..MOST_PAGES {
-            let page = self.page(1 << 20)?;
+            let page = self.page(PAGE_BYTES)?;
             all.extend(page.operations);
             if !page.more {
                 self.take(&all)?;

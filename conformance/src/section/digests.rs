@@ -83,8 +83,7 @@ fn a_digest_is_of_what_was_sent(world: &mut World) -> Seen {
         })?;
         break;
     }
-    let mut request = phone.request(&[]);
-    request["limit_bytes"] = json!(1 << 20);
+    let mut request = phone.request_page(&[]);
     request["compare"] = json!(true);
     let answer = phone.exchange(&request)?.ok()?;
     let own = own_digest(&phone);

@@ -30,8 +30,7 @@ pub const SECTION: Section = Section {
 
 /// What an answer with a page expects next.
 fn expected(phone: &Phone, mutations: &[Mutation]) -> Result<Value, Unmet> {
-    let mut request = phone.request(mutations);
-    request["limit_bytes"] = json!(1 << 20);
+    let mut request = phone.request_page(mutations);
     request["compare"] = json!(true);
     Ok(phone.exchange(&request)?.ok()?["expected"].clone())
 }
@@ -62,8 +61,7 @@ fn void_mutations_keep_the_numbers_whole(world: &mut World) -> Seen {
 fn safe_is_not_ahead(world: &mut World) -> Seen {
     let mut phone = world.phone_in_step()?;
     let mutation = world.creation(&mut phone);
-    let mut request = phone.request(std::slice::from_ref(&mutation));
-    request["limit_bytes"] = json!(1 << 20);
+    let request = phone.request_page(std::slice::from_ref(&mutation));
     let answer = phone.exchange(&request)?.ok()?;
     let Some(safe) = answer["safe"].as_u64() else {
         return Err(Unmet::Unchecked("the server does not say what is in a backup".into()));

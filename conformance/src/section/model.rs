@@ -58,8 +58,7 @@ fn with_news(world: &mut World) -> Result<(Phone, String), crate::check::Unmet> 
 fn another_model_is_told_no_operations(world: &mut World) -> Seen {
     let (mut phone, news) = with_news(world)?;
     let mutation = world.creation(&mut phone);
-    let mut request = phone.request(std::slice::from_ref(&mutation));
-    request["limit_bytes"] = json!(1 << 20);
+    let mut request = phone.request_page(std::slice::from_ref(&mutation));
     request["model"] = json!("0".repeat(64));
     let answer = phone.exchange(&request)?.ok()?;
     let outcome = &answer["outcomes"][0];
@@ -84,8 +83,7 @@ fn what_was_queued_under_another_model_is_decided(world: &mut World) -> Seen {
 fn the_oldest_devices_may_still_push(world: &mut World) -> Seen {
     let (mut phone, _) = with_news(world)?;
     let mutation = world.creation(&mut phone);
-    let mut request = phone.request(&[mutation]);
-    request["limit_bytes"] = json!(1 << 20);
+    let mut request = phone.request_page(&[mutation]);
     request["protocol"] = json!(0);
     let answer = phone.exchange(&request)?.ok()?;
     let is_order =
