@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The one mistake that a proxy makes.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +49,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
-    /// Mutations that were answered, each with the session that sent it.
-    pub answered: Mutex<BTreeSet<(String, u64)>>,
-    /// Chunks that were sent, each by the session and what it asked.
+    /// What was sent, each by the session and what it asked for.
     pub sent: Mutex<BTreeMap<(String, String), Reply>>,
     /// Names that came by and mean something when they come again.
     pub known: Mutex<BTreeSet<String>>,
@@ -70,12 +68,7 @@ impl Proxy {
         let address = listener.local_addr().expect("it listens");
         let is_over = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_over);
-        let upstream = Arc::new(Upstream {
-            address: server,
-            answered: Mutex::default(),
-            sent: Mutex::default(),
-            known: Mutex::default(),
-        });
+        let upstream = Arc::new(Upstream { address: server, sent: Mutex::default(), known: Mutex::default() });
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
@@ -201,6 +194,11 @@ impl Upstream {
         self.known.lock().expect("nobody fails while holding it").contains(name)
     }
 
+    /// Remembers that it came by; whether for the first time.
+    pub fn learns(&self, name: &str) -> bool {
+        self.known.lock().expect("nobody fails while holding it").insert(name.to_owned())
+    }
+
     fn send(&self, request: &Request) -> std::io::Result<TcpStream> {
         let mut connection = TcpStream::connect(self.address)?;
         write!(connection, "{}\r\n", request.line.replace("HTTP/1.1", "HTTP/1.0"))?;
@@ -237,6 +235,11 @@ impl Request {
         is_plain.then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }
 
+    /// What its session is known by.
+    pub fn session(&self) -> &str {
+        header(&self.headers, "authorization").unwrap_or_default()
+    }
+
     pub fn with(&self, exchange: &Value) -> Self {
         Self { body: exchange.to_string().into_bytes(), ..self.clone() }
     }
@@ -257,6 +260,59 @@ impl Reply {
 
     pub fn with(&self, document: &Value) -> Self {
         Self { body: document.to_string().into_bytes(), ..self.clone() }
+    }
+
+    /// A refusal.
+    pub fn problem(status: &str, code: &str) -> Self {
+        let number: u16 = status.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let kind = format!("urn:cartera:problem:{code}");
+        let problem = json!({"type": kind, "code": code, "title": "No.", "status": number});
+        let headers = vec![("content-type".to_owned(), "application/problem+json".to_owned())];
+        Self { status: status.to_owned(), headers, body: problem.to_string().into_bytes() }
+    }
+
+    /// An answer to an exchange that has these outcomes and nothing else.
+    pub fn outcomes(outcomes: &[Value]) -> Self {
+        let answer = json!({
+            "protocol": 1, "model": "m", "outcomes": outcomes, "operations": [], "cursor": "c", "more": false, "head": 1,
+            "server_time_ms": 1,
+        });
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status: "200 OK".into(), headers, body: answer.to_string().into_bytes() }
+    }
+}
+
+/// Passes an exchange on as another one; any other request as it is.
+pub fn asked_otherwise(upstream: &Upstream, request: &Request, change: impl FnOnce(&mut Value)) -> Reply {
+    match request.exchange() {
+        Some(mut exchange) => {
+            change(&mut exchange);
+            upstream.ask(&request.with(&exchange))
+        }
+        None => upstream.ask(request),
+    }
+}
+
+/// Passes an exchange on; what came of each of its mutations may be changed.
+pub fn decided_otherwise(upstream: &Upstream, request: &Request, mut change: impl FnMut(&Value, &mut Value)) -> Reply {
+    let mutations = request.exchange().map(|exchange| exchange["mutations"].clone()).unwrap_or_default();
+    changed(upstream, request, |answer| {
+        let outcomes = answer["outcomes"].as_array_mut().into_iter().flatten();
+        for (mutation, outcome) in mutations.as_array().into_iter().flatten().zip(outcomes) {
+            change(mutation, outcome);
+        }
+    })
+}
+
+/// The operations of an answer.
+pub fn operations(answer: &mut Value) -> impl Iterator<Item = &mut Value> {
+    answer["operations"].as_array_mut().into_iter().flatten()
+}
+
+/// Leaves operations out of an answer.
+pub fn leave_out(answer: &mut Value, is_left_out: impl Fn(&Value) -> bool) {
+    if let Some(operations) = answer["operations"].as_array_mut() {
+        operations.retain(|operation| !is_left_out(operation));
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, changed_at};
+use crate::proxy::{Reply, Request, Upstream, asked_otherwise, changed_at, leave_out, operations};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("a-digest-is-of-what-was-sent", Answers(never_compare)),
@@ -16,13 +16,7 @@ pub const FAULTS: &[(&str, Fault)] = &[
 ];
 
 fn never_compare(upstream: &Upstream, request: &Request) -> Reply {
-    match request.exchange() {
-        Some(mut exchange) if exchange["compare"] == true => {
-            exchange["compare"] = json!(false);
-            upstream.ask(&request.with(&exchange))
-        }
-        _ => upstream.ask(request),
-    }
+    asked_otherwise(upstream, request, |exchange| exchange["compare"] = json!(false))
 }
 
 /// What a digest request asks for, where it is one.
@@ -61,17 +55,12 @@ fn look_at_named_scopes_alone(upstream: &Upstream, request: &Request) -> Reply {
 }
 
 fn put_nothing_that_is_missing(upstream: &Upstream, request: &Request) -> Reply {
-    changed_digest(upstream, request, |answer| {
-        if let Some(operations) = answer["operations"].as_array_mut() {
-            operations.retain(|operation| operation["op"] != "put");
-        }
-    })
+    changed_digest(upstream, request, |answer| leave_out(answer, |operation| operation["op"] == "put"))
 }
 
 fn tell_hidden_from_absent(upstream: &Upstream, request: &Request) -> Reply {
     changed_digest(upstream, request, |answer| {
-        let operations = answer["operations"].as_array_mut().into_iter().flatten();
-        if let Some(exit) = operations.filter(|operation| operation["op"] == "exit").last() {
+        if let Some(exit) = operations(answer).filter(|operation| operation["op"] == "exit").last() {
             exit["op"] = json!("delete");
         }
     })

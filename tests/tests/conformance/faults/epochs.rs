@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, changed};
+use crate::proxy::{Reply, Request, Upstream, changed, decided_otherwise};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("expected-is-what-is-decided-next", Answers(expect_the_one_after)),
@@ -20,13 +20,9 @@ fn expect_the_one_after(upstream: &Upstream, request: &Request) -> Reply {
 }
 
 fn take_void_mutations(upstream: &Upstream, request: &Request) -> Reply {
-    let mutations = request.exchange().map(|exchange| exchange["mutations"].clone()).unwrap_or_default();
-    changed(upstream, request, |answer| {
-        let outcomes = answer["outcomes"].as_array_mut().into_iter().flatten();
-        for (outcome, mutation) in outcomes.zip(mutations.as_array().into_iter().flatten()) {
-            if mutation["entity"] == "" {
-                outcome["verdict"] = json!("applied");
-            }
+    decided_otherwise(upstream, request, |mutation, outcome| {
+        if mutation["entity"] == "" {
+            outcome["verdict"] = json!("applied");
         }
     })
 }

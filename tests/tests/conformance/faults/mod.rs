@@ -1,13 +1,21 @@
 //! Rules of the specification, each broken by a proxy in one way.
 
 mod blobs;
+mod convergence;
+mod cursor;
 mod digests;
 mod epochs;
 mod exchange;
 mod hello;
 mod live;
+mod merge;
 mod model;
+mod mutations;
+mod operations;
+mod outcomes;
+mod problems;
 mod snapshot;
+mod transport;
 mod wake;
 
 use crate::proxy::{Fault, Reply, Request, Upstream};
@@ -15,8 +23,14 @@ use crate::proxy::{Fault, Reply, Request, Upstream};
 /// Each with the one check that must see it.
 pub fn all() -> Vec<(&'static str, Fault)> {
     [
+        transport::FAULTS,
         exchange::FAULTS,
+        cursor::FAULTS,
         snapshot::FAULTS,
+        operations::FAULTS,
+        mutations::FAULTS,
+        outcomes::FAULTS,
+        merge::FAULTS,
         model::FAULTS,
         live::FAULTS,
         wake::FAULTS,
@@ -24,6 +38,8 @@ pub fn all() -> Vec<(&'static str, Fault)> {
         blobs::FAULTS,
         digests::FAULTS,
         epochs::FAULTS,
+        problems::FAULTS,
+        convergence::FAULTS,
     ]
     .concat()
 }

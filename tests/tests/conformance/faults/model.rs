@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, changed};
+use crate::proxy::{Reply, Request, Upstream, asked_otherwise, changed, decided_otherwise};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("only-the-present-model-is-served", Answers(keep_the_present_model_to_itself)),
@@ -23,24 +23,16 @@ fn keep_the_present_model_to_itself(upstream: &Upstream, request: &Request) -> R
 }
 
 fn tell_of_records_in_words_of_another_model(upstream: &Upstream, request: &Request) -> Reply {
-    match request.exchange() {
-        Some(mut exchange) => {
-            exchange.as_object_mut().map(|exchange| exchange.remove("model"));
-            upstream.ask(&request.with(&exchange))
-        }
-        None => upstream.ask(request),
-    }
+    asked_otherwise(upstream, request, |exchange| {
+        exchange.as_object_mut().map(|exchange| exchange.remove("model"));
+    })
 }
 
 fn reject_what_was_queued_under_another_model(upstream: &Upstream, request: &Request) -> Reply {
-    let mutations = request.exchange().map(|exchange| exchange["mutations"].clone()).unwrap_or_default();
-    changed(upstream, request, |answer| {
-        let outcomes = answer["outcomes"].as_array_mut().into_iter().flatten();
-        for (outcome, mutation) in outcomes.zip(mutations.as_array().into_iter().flatten()) {
-            if mutation.get("model").is_some_and(Value::is_string) {
-                outcome["verdict"] = json!("rejected");
-                outcome["reason"] = json!({"code": "invalid", "message": "Another model."});
-            }
+    decided_otherwise(upstream, request, |mutation, outcome| {
+        if mutation.get("model").is_some_and(Value::is_string) {
+            outcome["verdict"] = json!("rejected");
+            outcome["reason"] = json!({"code": "invalid", "message": "Another model."});
         }
     })
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{last_segment, without_header};
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, changed_at, header};
+use crate::proxy::{Reply, Request, Upstream, changed_at};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("a-manifest-begins-with-the-most-urgent", Answers(call_the_first_the_least_urgent)),
@@ -70,7 +70,7 @@ fn tell_foreign_chunks_from_none(upstream: &Upstream, request: &Request) -> Repl
 
 fn keep_chunks_for_ever(upstream: &Upstream, request: &Request) -> Reply {
     let reply = upstream.ask(request);
-    let of = (header(&request.headers, "authorization").unwrap_or_default().to_owned(), request.line.clone());
+    let of = (request.session().to_owned(), request.line.clone());
     if !request.line.starts_with("GET /sync/v1/chunk/") {
         return reply;
     }
