@@ -20,18 +20,18 @@ use cartera_server::platform::entropy::SeededEntropy;
 use chance::Chance;
 use rusqlite::Connection;
 use tempfile::TempDir;
-use writers::{Acknowledged, Writers, push, what_is_lost};
+use writers::{Acknowledged, Writers, Wrong, push, what_is_wrong};
 
 const POWER_CUTS: u64 = 100;
 const NOW_MS: i64 = 1_795_330_800_000;
 
-async fn start(folder: &Path, durability: Durability, seed: u64) -> Result<App, String> {
+async fn start(folder: &Path, durability: Durability, seed: u64) -> Result<App, Wrong> {
     let mut config = Config::with_data_dir(folder);
     config.database.readers = 2;
     config.database.vfs = Some(disk::NAME);
     config.database.durability = durability;
     let (clock, entropy) = (Arc::new(ManualClock::at(NOW_MS)), Arc::new(SeededEntropy::new(seed)));
-    App::open(config, clock, entropy).await.map_err(|error| format!("the server does not start: {error:#}"))
+    App::open(config, clock, entropy).await.map_err(|error| Wrong::Start(format!("{error:#}")))
 }
 
 /// Writers push until the power goes at some moment; returns what the disk holds then, and what they had been told.
@@ -56,36 +56,61 @@ async fn work_until_dark(app: &App, folder: &Path, chance: &mut Chance) -> (Temp
     (found, told)
 }
 
-/// So many power cuts, one after the other on what the last one left; what was wrong after one of them.
-async fn cut_power(times: u64, durability: Durability) -> Result<usize, String> {
+/// What was wrong after a power cut.
+#[derive(Debug)]
+struct Noticed {
+    /// Power cuts after which everything was right.
+    good: u64,
+    wrong: Wrong,
+}
+
+/// The last writer's mutations, pushed again, are answered as they were.
+async fn tells_the_same(app: &App, told: &[Acknowledged]) -> Result<(), Wrong> {
+    let Some((device, ..)) = told.last() else { return Ok(()) };
+    let sent = told.iter().filter(|(own, ..)| own == device);
+    let (mutations, outcomes): (Vec<_>, Vec<_>) = sent.map(|(_, one, other)| (one.clone(), other.clone())).unzip();
+    match push(app, *device, mutations).await {
+        Some(again) if again == outcomes => Ok(()),
+        Some(again) => Err(Wrong::Lost(format!("a retry is answered otherwise: {again:?}"))),
+        None => Err(Wrong::Refused(format!("device {device} gets no answer to a retry"))),
+    }
+}
+
+/// The server starts, works until the power goes, and what the disk holds then is looked at.
+async fn live_once(
+    folder: &mut TempDir,
+    cut: u64,
+    durability: Durability,
+    told: &mut Vec<Acknowledged>,
+) -> Result<(), Wrong> {
+    let mut chance = Chance::new(cut + 1);
+    let app = start(folder.path(), durability, cut).await?;
+    tells_the_same(&app, told).await?;
+    let (found, more) = work_until_dark(&app, folder.path(), &mut chance).await;
+    told.extend(more);
+    app.close().await;
+    *folder = found;
+    let database = Connection::open(folder.path().join("cartera.db"));
+    let database = database.map_err(|error| Wrong::Damaged(error.to_string()))?;
+    what_is_wrong(&database, told)
+}
+
+/// So many power cuts, one after the other on what the last one left; how many mutations were acknowledged, or what was
+/// wrong after one of them.
+async fn cut_power(times: u64, durability: Durability) -> Result<usize, Noticed> {
     disk::plug_in();
     let mut folder = TempDir::new().expect("a temporary folder");
     let mut told: Vec<Acknowledged> = Vec::new();
     for cut in 0..times {
-        let mut chance = Chance::new(cut + 1);
-        let app = start(folder.path(), durability, cut).await?;
-        if let Some((device, ..)) = told.last().cloned() {
-            let sent = told.iter().filter(|(own, ..)| *own == device);
-            let (mutations, outcomes): (Vec<_>, Vec<_>) =
-                sent.map(|(_, one, other)| (one.clone(), other.clone())).unzip();
-            let again = push(&app, device, mutations).await;
-            if again != Some(outcomes) {
-                return Err(format!("after cut {cut}: a retry is answered otherwise: {again:?}"));
-            }
-        }
-        let (found, more) = work_until_dark(&app, folder.path(), &mut chance).await;
-        told.extend(more);
-        app.close().await;
-        folder = found;
-        let database = Connection::open(folder.path().join("cartera.db")).map_err(|error| error.to_string())?;
-        what_is_lost(&database, &told).map_err(|lost| format!("after cut {cut}: {lost}"))?;
+        let lived = live_once(&mut folder, cut, durability, &mut told).await;
+        lived.map_err(|wrong| Noticed { good: cut, wrong })?;
     }
     Ok(told.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_power_cuts() {
-    let told = cut_power(POWER_CUTS, Durability::Synced).await.unwrap_or_else(|lost| panic!("{lost}"));
+    let told = cut_power(POWER_CUTS, Durability::Synced).await.unwrap_or_else(|noticed| panic!("{noticed:?}"));
     assert!(told > 1_000, "hardly anything was written: {told}");
 }
 
@@ -95,6 +120,10 @@ async fn without_syncing_it_does_not_and_the_test_notices() {
         Ok(told) => {
             panic!("without syncing, {told} mutations survived {POWER_CUTS} power cuts: the disk loses nothing")
         }
-        Err(lost) => println!("noticed {lost}"),
+        Err(Noticed { good, wrong: Wrong::Lost(what) | Wrong::Damaged(what) }) => {
+            println!("noticed after {good} cuts without harm: {what}");
+        }
+        // A server that never started lost nothing of anybody's.
+        Err(noticed) => panic!("something else than the missing sync was noticed: {noticed:?}"),
     }
 }

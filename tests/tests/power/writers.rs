@@ -106,28 +106,45 @@ impl Writers {
     }
 }
 
+/// How a server that lost its power is not as it must be.
+#[derive(Debug)]
+pub enum Wrong {
+    /// It does not start again on what the disk holds.
+    Start(String),
+    /// SQLite's own check finds damage, or the database cannot be read.
+    Damaged(String),
+    /// What was acknowledged is not there, or otherwise.
+    Lost(String),
+    /// A mutation that is right came to something else than `applied`.
+    Refused(String),
+}
+
 /// What is wrong with a database that is to hold all that was acknowledged.
-pub fn what_is_lost(database: &Connection, acknowledged: &[Acknowledged]) -> Result<(), String> {
-    let said: String =
-        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(|error| error.to_string())?;
-    if said != "ok" {
-        return Err(said);
+pub fn what_is_wrong(database: &Connection, acknowledged: &[Acknowledged]) -> Result<(), Wrong> {
+    let said = database.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+    match said {
+        Ok(said) if said == "ok" => {}
+        Ok(said) => return Err(Wrong::Damaged(said)),
+        Err(error) => return Err(Wrong::Damaged(error.to_string())),
     }
-    for (device, mutation, outcome) in acknowledged {
-        if outcome.verdict != Verdict::Applied {
-            return Err(format!("{outcome:?}"));
-        }
-        let sql =
-            "SELECT r.body, o.body FROM record r, outcome o WHERE r.id = ?1 AND o.device = ?2 AND o.mutation = ?3";
-        let key = (mutation.record.0.as_bytes(), device, mutation.id.cast_signed());
-        let row = database.query_row(sql, key, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        let (body, stored) = row.map_err(|error| format!("mutation {} of {device}: {error}", mutation.id))?;
-        let body: Value = serde_json::from_str(&body).map_err(|error| error.to_string())?;
-        let stored: Outcome = serde_json::from_str(&stored).map_err(|error| error.to_string())?;
-        let stands = mutation.set.iter().all(|(field, value)| body.get(field) == Some(value));
-        if !stands || stored != *outcome {
-            return Err(format!("mutation {} of {device}: {body} {stored:?}", mutation.id));
-        }
+    acknowledged.iter().try_for_each(|one| is_kept(database, one))
+}
+
+fn is_kept(database: &Connection, (device, mutation, outcome): &Acknowledged) -> Result<(), Wrong> {
+    let what = format!("mutation {} of {device}", mutation.id);
+    if outcome.verdict != Verdict::Applied {
+        return Err(Wrong::Refused(format!("{what}: {outcome:?}")));
     }
-    Ok(())
+    let sql = "SELECT r.body, o.body FROM record r, outcome o WHERE r.id = ?1 AND o.device = ?2 AND o.mutation = ?3";
+    let key = (mutation.record.0.as_bytes(), device, mutation.id.cast_signed());
+    let row = database.query_row(sql, key, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    let (body, stored) = row.map_err(|error| match error {
+        rusqlite::Error::QueryReturnedNoRows => Wrong::Lost(format!("{what} is not there")),
+        error => Wrong::Damaged(format!("{what}: {error}")),
+    })?;
+    let damaged = |error: serde_json::Error| Wrong::Damaged(format!("{what}: {error}"));
+    let body: Value = serde_json::from_str(&body).map_err(damaged)?;
+    let stored: Outcome = serde_json::from_str(&stored).map_err(damaged)?;
+    let stands = mutation.set.iter().all(|(field, value)| body.get(field) == Some(value));
+    if stands && stored == *outcome { Ok(()) } else { Err(Wrong::Lost(format!("{what}: {body} {stored:?}"))) }
 }
