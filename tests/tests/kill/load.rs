@@ -129,6 +129,18 @@ fn assert_nothing_is_lost(server: &Server, writers: &[Writer], from: &[usize]) {
     }
 }
 
+/// What the server keeps of digests from commit to commit is what a device finds in all the records that it was given; and
+/// the device says that it has compared.
+fn assert_digests_agree(server: &Server, company: &Company) {
+    let told = server.device(Company::ANA).run(&["sync"]).ok();
+    assert_eq!((&told["in_step"], &told["comparisons"]), (&json!(true), &json!(0)), "digests agree: {told}");
+    let devices = company.admin.get("/api/v1/devices").ok();
+    // The writers' phones say nothing of themselves.
+    let reports = devices["devices"].as_array().into_iter().flatten().filter_map(|device| device.get("report"));
+    let found: Vec<&Value> = reports.map(|report| &report["digest"]).collect();
+    assert_eq!(found, [&json!("same")], "the device compared its digest with the server's: {devices}");
+}
+
 #[test]
 fn sixteen_phones_push_into_kills_at_random_moments_and_nothing_acknowledged_is_lost() {
     let rounds = std::env::var("KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
@@ -150,10 +162,7 @@ fn sixteen_phones_push_into_kills_at_random_moments_and_nothing_acknowledged_is_
     assert_nothing_is_lost(&server, &writers, &[0; WRITERS]);
     assert!(answered >= 3 * rounds, "hardly a push was answered: {answered}");
 
-    // What the server keeps of digests from commit to commit is what a device finds in all the records that it was given.
-    let device = server.device(Company::ANA);
-    let told = device.run(&["sync"]).ok();
-    assert_eq!((&told["in_step"], &told["comparisons"]), (&json!(true), &json!(0)), "digests agree: {told}");
+    assert_digests_agree(&server, &company);
 
     // Each effect once: as many accounts as were made, and in each log every entry once and in order.
     let made: usize = writers.iter().map(|writer| 1 + writer.pushes * (BATCH - 1)).sum();
