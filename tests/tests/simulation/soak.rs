@@ -1,4 +1,5 @@
-//! Ten thousand seeds: `make soak`. Stopped, it goes on where it was the next time.
+//! Ten thousand seeds: `make soak`. Stopped, it goes on where it was the next time, at the seeds that failed if some did; a
+//! build of other code starts anew.
 
 #![expect(clippy::print_stdout, reason = "it tells how far it is")]
 
@@ -8,6 +9,8 @@ use std::time::Instant;
 
 use cartera_tests::simulation::{Report, Seeds};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sync_protocol::wire::BlobHash;
 
 /// How many, unless `SOAK_SEEDS` says otherwise.
 const SEEDS: u64 = 10_000;
@@ -15,8 +18,10 @@ const SEEDS: u64 = 10_000;
 const SEEDS_AT_A_TIME: u64 = 100;
 
 /// How far it is.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Progress {
+    /// The program that came so far: another one has shown nothing yet.
+    program: String,
     next: u64,
     seconds: f64,
     report: Report,
@@ -28,9 +33,13 @@ impl Progress {
         target.join("soak").join("simulation.json")
     }
 
+    /// Of this program; none of it yet, where the file is that of another.
     fn read() -> Self {
+        let program = program();
         let text = fs::read_to_string(Self::file()).ok();
-        text.map_or_else(Self::default, |text| serde_json::from_str(&text).expect("progress is JSON; remove it"))
+        let read: Option<Self> = text.and_then(|text| serde_json::from_str(&text).ok());
+        let none = Self { program: program.clone(), next: 0, seconds: 0.0, report: Report::default() };
+        read.filter(|progress| progress.program == program).unwrap_or(none)
     }
 
     fn write(&self) {
@@ -38,6 +47,12 @@ impl Progress {
         fs::create_dir_all(file.parent().expect("it lies in a folder")).expect("a folder for the progress");
         fs::write(file, serde_json::to_string_pretty(self).expect("progress is JSON")).expect("the progress is kept");
     }
+}
+
+/// The hash of this test's own file, into which server, engine and simulation are built.
+fn program() -> String {
+    let file = std::env::current_exe().and_then(fs::read).expect("the test can read itself");
+    BlobHash(Sha256::digest(&file).into()).to_string()
 }
 
 #[test]
