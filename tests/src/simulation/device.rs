@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use axum::http::{Request, header, request};
 use cartera_client::storage::DeviceStore;
 use sync_protocol::engine::{Effect, Engine, Input, Settings};
 use sync_protocol::id::{MutationId, RecordId};
@@ -143,6 +144,12 @@ impl Device {
         if request.limit_bytes > 0 {
             request.limit_bytes = self.page_bytes;
         }
+    }
+
+    /// The head of a request with its session; half of the devices understand packed answers.
+    pub(super) fn request(&self) -> request::Builder {
+        let request = Request::builder().header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        if self.number % 2 == 0 { request.header(header::ACCEPT_ENCODING, "zstd") } else { request }
     }
 
     /// What it sent, and what the server said of it.

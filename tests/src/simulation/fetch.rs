@@ -3,16 +3,16 @@
 use std::hash::Hash as _;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use cartera_client::device::names;
 use crm::model::Model;
 use sync_protocol::engine::{Answer, Fetch, Input};
-use sync_protocol::wire::chunk::Chunk;
+use sync_protocol::wire::chunk::{Chunk, ChunkHash};
 use sync_protocol::wire::{ChunksRequest, ManifestResponse, Problem};
 
 use super::device::Device;
 use super::fault::Fault;
+use super::line::Parcel;
 use super::office::Reply;
 use super::oracle::Oracle;
 use super::world::World;
@@ -20,15 +20,19 @@ use super::world::World;
 impl World {
     /// Something that a device fetches, with what goes wrong on the way.
     pub(super) async fn fetch(&mut self, at: usize, fetch: &Fetch, fault: Option<Fault>) -> Answer {
-        let serve = async |world: &mut Self| world.serve_fetch(at, fetch).await;
-        self.ask("first sync: a fetch goes wrong", fault, serve).await.unwrap_or_else(Answer::from)
+        let parcel = parcel(&self.devices[at], fetch);
+        let take = |world: &mut Self, reply: &Reply| world.take_fetched(at, fetch, reply);
+        let reads = |bytes: &[u8]| match fetch {
+            Fetch::Manifest(_) => serde_json::from_slice::<ManifestResponse>(bytes).is_ok(),
+            Fetch::Chunks(chunks) => ChunkHash::of(bytes) == chunks[0].hash,
+        };
+        let answer = self.ask("first sync: a fetch goes wrong", fault, &parcel, take, reads).await;
+        answer.unwrap_or_else(Answer::from)
     }
 
-    /// Of the chunks asked for one comes, so that anything may happen between two.
-    async fn serve_fetch(&mut self, at: usize, fetch: &Fetch) -> Answer {
-        let reply = self.office.ask(request(&self.devices[at], fetch)).await;
+    fn take_fetched(&mut self, at: usize, fetch: &Fetch, reply: &Reply) -> Answer {
         if reply.status != StatusCode::OK {
-            return self.take_refusal(at, fetch, &reply);
+            return self.take_refusal(at, fetch, reply);
         }
         reply.bytes.hash(&mut self.trace);
         match fetch {
@@ -42,7 +46,7 @@ impl World {
                 self.tally.count("first sync: chunk");
                 let oracle = Oracle::read(&self.office);
                 is_for(&self.devices[at], &reply.bytes, &oracle);
-                Answer::Chunks(vec![Arc::from(reply.bytes)])
+                Answer::Chunks(vec![Arc::from(&reply.bytes[..])])
             }
         }
     }
@@ -62,8 +66,12 @@ impl World {
     /// The model that a device was told of, with what goes wrong on the way.
     pub(super) async fn fetch_model(&mut self, at: usize, hash: String, fault: Option<Fault>) -> Input {
         self.tally.count("device: fetches a model");
-        let serve = async |world: &mut Self| world.serve_model(at, &hash).await;
-        let Ok(Some(model)) = self.ask("device: the fetch of a model goes wrong", fault, serve).await else {
+        let get = self.devices[at].request().uri(format!("/sync/v1/model/{hash}"));
+        let parcel = Parcel::new(get, Vec::new());
+        let take = |_: &mut Self, reply: &Reply| take_model(&hash, reply);
+        let reads = |bytes: &[u8]| str::from_utf8(bytes).is_ok_and(|json| Model::from_json(json).is_ok());
+        let goes_wrong = "device: the fetch of a model goes wrong";
+        let Ok(Some(model)) = self.ask(goes_wrong, fault, &parcel, take, reads).await else {
             return Input::ModelFailed;
         };
         // Without one nothing is held that could be called otherwise.
@@ -76,20 +84,17 @@ impl World {
         self.devices[at].model = Some(hash.clone());
         Input::ModelStored { hash, names }
     }
+}
 
-    /// None where another model is in force since, or she may not sign in.
-    async fn serve_model(&self, at: usize, hash: &str) -> Option<Model> {
-        let token = format!("Bearer {}", self.devices[at].token);
-        let get = Request::builder().uri(format!("/sync/v1/model/{hash}")).header(header::AUTHORIZATION, token);
-        let reply = self.office.ask(get.body(Body::empty()).expect("a request")).await;
-        match reply.status {
-            StatusCode::OK => {
-                let json = String::from_utf8(reply.bytes).expect("a model is text");
-                Some(Model::from_json(&json).expect("a model"))
-            }
-            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => None,
-            status => panic!("model {hash}: {status}"),
+/// None where another model is in force since, or she may not sign in.
+fn take_model(hash: &str, reply: &Reply) -> Option<Model> {
+    match reply.status {
+        StatusCode::OK => {
+            let json = str::from_utf8(&reply.bytes).expect("a model is text");
+            Some(Model::from_json(json).expect("a model"))
         }
+        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => None,
+        status => panic!("model {hash}: {status}"),
     }
 }
 
@@ -100,22 +105,20 @@ fn lacks_a_scope(device: &Device, manifest: &ManifestResponse) -> bool {
     waiting.any(|waits| manifest.chunks.iter().all(|chunk| chunk.scope != waits.scope))
 }
 
-/// The request for a manifest; for the first of the chunks alone, or for it among others, by turns.
-fn request(device: &Device, fetch: &Fetch) -> Request<Body> {
-    let request = Request::builder().header(header::AUTHORIZATION, format!("Bearer {}", device.token));
-    let request = if device.number % 2 == 0 { request.header(header::ACCEPT_ENCODING, "zstd") } else { request };
+/// The request for a manifest; for the first of the chunks alone, or for it among others, by turns: of the chunks asked
+/// for one comes, so that anything may happen between two.
+fn parcel(device: &Device, fetch: &Fetch) -> Parcel {
     let (path, json) = match fetch {
         Fetch::Manifest(manifest) => ("/sync/v1/manifest", serde_json::to_vec(manifest)),
         Fetch::Chunks(chunks) if chunks.len() > 1 => {
             ("/sync/v1/chunks", serde_json::to_vec(&ChunksRequest { chunks: vec![chunks[0].hash] }))
         }
         Fetch::Chunks(chunks) => {
-            let request = request.uri(format!("/sync/v1/chunk/{}", chunks[0].hash));
-            return request.body(Body::empty()).expect("a request");
+            return Parcel::new(device.request().uri(format!("/sync/v1/chunk/{}", chunks[0].hash)), Vec::new());
         }
     };
-    let request = request.method(Method::POST).uri(path).header(header::CONTENT_TYPE, "application/json");
-    request.body(Body::from(json.expect("requests are JSON"))).expect("a request")
+    let head = device.request().method(Method::POST).uri(path).header(header::CONTENT_TYPE, "application/json");
+    Parcel::new(head, json.expect("requests are JSON"))
 }
 
 /// Nothing leaves the server that the device's user may not see at this moment.

@@ -4,7 +4,8 @@ use std::hash::Hash as _;
 use std::io;
 
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header, request};
+use cartera_client::transport::body::decode;
 use cartera_server::record::write::Decision;
 use futures_util::future::join_all;
 use futures_util::stream;
@@ -45,36 +46,51 @@ pub(super) struct Late {
     request: ExchangeRequest,
 }
 
-/// The path of a request's body: whole, or cut after so many thousandths.
-fn post(device: &Device, request: &ExchangeRequest, cut: Option<u16>) -> Request<Body> {
+/// A request as it leaves its device.
+pub(super) struct Parcel {
+    head: request::Parts,
+    body: Vec<u8>,
+}
+
+impl Parcel {
+    pub(super) fn new(head: request::Builder, body: Vec<u8>) -> Self {
+        let (head, ()) = head.body(()).expect("a request").into_parts();
+        Self { head, body }
+    }
+
+    /// All of it.
+    pub(super) fn whole(&self) -> Request<Body> {
+        Request::from_parts(self.head.clone(), Body::from(self.body.clone()))
+    }
+
+    /// Its head, and so many thousandths of its body; without a body, nothing of it gets there.
+    fn cut(&self, thousandths: u16) -> Option<Request<Body>> {
+        let part = part_of(&self.body, thousandths)?.to_vec();
+        let broken = stream::iter([Ok(part), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
+        Some(Request::from_parts(self.head.clone(), Body::from_stream(broken)))
+    }
+}
+
+/// Always less than the whole; none of nothing.
+fn part_of(whole: &[u8], thousandths: u16) -> Option<&[u8]> {
+    let length = whole.len() * usize::from(thousandths % 1_000) / 1_000;
+    (!whole.is_empty()).then(|| &whole[..length])
+}
+
+fn post(device: &Device, request: &ExchangeRequest) -> Parcel {
     let json = serde_json::to_vec(request).expect("requests are JSON");
     // Large requests go packed, and half of the devices understand packed answers.
     let is_packed = json.len() > 600;
     let bytes = if is_packed { zstd::encode_all(&json[..], 1).expect("zstd") } else { json };
-    let mut post = Request::builder()
-        .method(Method::POST)
-        .uri(EXCHANGE)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {}", device.token));
+    let mut head = device.request().method(Method::POST).uri(EXCHANGE).header(header::CONTENT_TYPE, "application/json");
     if is_packed {
-        post = post.header(header::CONTENT_ENCODING, "zstd");
+        head = head.header(header::CONTENT_ENCODING, "zstd");
     }
-    if device.number % 2 == 0 {
-        post = post.header(header::ACCEPT_ENCODING, "zstd");
-    }
-    let body = match cut {
-        None => Body::from(bytes),
-        Some(cut) => {
-            let part = bytes[..part_of(bytes.len(), cut)].to_vec();
-            Body::from_stream(stream::iter([Ok(part), Err(io::Error::from(io::ErrorKind::ConnectionReset))]))
-        }
-    };
-    post.body(body).expect("a request")
+    Parcel::new(head, bytes)
 }
 
-/// Always less than the whole.
-fn part_of(length: usize, thousandths: u16) -> usize {
-    length * usize::from(thousandths % 1_000) / 1_000
+fn reads_exchange(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<ExchangeResponse>(bytes).is_ok()
 }
 
 impl World {
@@ -85,16 +101,11 @@ impl World {
         self.tally.count(fault.name());
         match fault {
             Fault::RequestLost => {}
-            Fault::RequestCut(cut) => {
-                let cut = post(&self.devices[at], &request, Some(cut));
-                let reply = self.office.ask(cut).await;
-                assert!(reply.status.is_client_error(), "half a request is none: {}", reply.status);
-            }
+            Fault::RequestCut(cut) => self.send_cut(&post(&self.devices[at], &request), cut).await,
             Fault::AnswerLost => drop(self.serve(at, &request).await),
             Fault::AnswerCut(cut) => {
-                let reply = self.office.ask(post(&self.devices[at], &request, None)).await;
-                let part = &reply.bytes[..part_of(reply.bytes.len(), cut)];
-                assert!(serde_json::from_slice::<ExchangeResponse>(part).is_err(), "half an answer is none");
+                let reply = self.office.ask(post(&self.devices[at], &request).whole()).await;
+                self.is_refused_when_cut(&reply, cut, reads_exchange);
                 drop(self.take(at, &request, &reply));
             }
             Fault::Twice => {
@@ -108,29 +119,64 @@ impl World {
         Answer::Failed
     }
 
-    /// A request that changes no record, with what goes wrong on the way; `serve` has it answered.
+    /// A request of which only a part reaches the server.
+    async fn send_cut(&self, parcel: &Parcel, thousandths: u16) {
+        let Some(request) = parcel.cut(thousandths) else { return };
+        let reply = self.office.ask(request).await;
+        assert!(reply.status.is_client_error(), "half a request is none: {}", reply.status);
+    }
+
+    /// The first bytes of an answer, as they travel, are none to the client, wherever they end.
+    fn is_refused_when_cut(&mut self, reply: &Reply, thousandths: u16, reads: impl Fn(&[u8]) -> bool) {
+        let Some(part) = part_of(&reply.encoded, thousandths).filter(|_| reply.status == StatusCode::OK) else {
+            return;
+        };
+        if reply.encoding.is_some() {
+            self.tally.count("network: packed answer cut");
+        }
+        let is_read = decode(part, reply.encoding.as_deref()).is_ok_and(|bytes| reads(&bytes));
+        assert!(!is_read, "{} of {} bytes pass for an answer", part.len(), reply.encoded.len());
+    }
+
+    /// A request that changes no record, with what goes wrong on the way: `take` makes an answer of what comes back, and
+    /// `reads` tells whether bytes are such an answer.
     pub(super) async fn ask<T>(
         &mut self,
         goes_wrong: &str,
         fault: Option<Fault>,
-        serve: impl AsyncFn(&mut Self) -> T,
+        parcel: &Parcel,
+        take: impl Fn(&mut Self, &Reply) -> T,
+        reads: impl Fn(&[u8]) -> bool,
     ) -> Result<T, NoAnswer> {
-        let Some(fault) = fault else { return Ok(serve(self).await) };
+        let serve = async |world: &mut Self| {
+            let reply = world.office.ask(parcel.whole()).await;
+            (take(world, &reply), reply)
+        };
+        let Some(fault) = fault else { return Ok(serve(self).await.0) };
         self.tally.count(goes_wrong);
         match fault {
-            Fault::RequestLost | Fault::RequestCut(_) | Fault::Late => Err(NoAnswer::Lost),
-            Fault::AnswerLost | Fault::AnswerCut(_) => {
+            Fault::RequestLost | Fault::Late => Err(NoAnswer::Lost),
+            Fault::RequestCut(cut) => {
+                self.send_cut(parcel, cut).await;
+                Err(NoAnswer::Lost)
+            }
+            Fault::AnswerLost => {
                 drop(serve(self).await);
+                Err(NoAnswer::Lost)
+            }
+            Fault::AnswerCut(cut) => {
+                let (_, reply) = serve(self).await;
+                self.is_refused_when_cut(&reply, cut, reads);
                 Err(NoAnswer::Lost)
             }
             Fault::Twice => {
                 drop(serve(self).await);
-                Ok(serve(self).await)
+                Ok(serve(self).await.0)
             }
             Fault::Busy => Err(NoAnswer::Busy),
             Fault::Dies(death) => {
                 let before = self.office.photograph();
-                let answer = serve(self).await;
+                let (answer, _) = serve(self).await;
                 let after = self.office.photograph();
                 self.office.rise_from(if death == Death::BeforeCommit { before } else { after }).await;
                 if death == Death::AfterAnswer { Ok(answer) } else { Err(NoAnswer::Lost) }
@@ -139,13 +185,13 @@ impl World {
     }
 
     async fn serve(&mut self, at: usize, request: &ExchangeRequest) -> Answer {
-        let reply = self.office.ask(post(&self.devices[at], request, None)).await;
+        let reply = self.office.ask(post(&self.devices[at], request).whole()).await;
         self.take(at, request, &reply)
     }
 
     async fn serve_and_die(&mut self, at: usize, request: &ExchangeRequest, death: Death) -> Answer {
         let before = self.office.photograph();
-        let reply = self.office.ask(post(&self.devices[at], request, None)).await;
+        let reply = self.office.ask(post(&self.devices[at], request).whole()).await;
         let after = self.office.photograph();
         match death {
             Death::BeforeCommit => {
@@ -179,7 +225,7 @@ impl World {
             let me = Request::builder().uri("/api/v1/me").header(header::AUTHORIZATION, token);
             self.office.ask(me.body(Body::empty()).expect("a request")).await;
         }
-        let asks = exchanges.iter().map(|(at, request)| self.office.ask(post(&self.devices[*at], request, None)));
+        let asks = exchanges.iter().map(|(at, request)| self.office.ask(post(&self.devices[*at], request).whole()));
         let write = async {
             let decisions = self.office.write(intents).await;
             drop(held);
@@ -198,7 +244,7 @@ impl World {
         self.tally.count("network: request late arrives");
         let Late { device, mut request } = self.late.remove(n % self.late.len());
         self.devices[device].limit(&mut request);
-        let reply = self.office.ask(post(&self.devices[device], &request, None)).await;
+        let reply = self.office.ask(post(&self.devices[device], &request).whole()).await;
         if reply.status == StatusCode::OK {
             drop(self.take(device, &request, &reply));
         } else {

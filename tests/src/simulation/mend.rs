@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::Hash as _;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use cartera_server::horizon;
 use sync_protocol::engine::Answer;
 use sync_protocol::id::MutationId;
@@ -14,7 +13,8 @@ use tempfile::TempDir;
 
 use super::check;
 use super::fault::Fault;
-use super::office::Office;
+use super::line::Parcel;
+use super::office::{Office, Reply};
 use super::oracle::Oracle;
 use super::world::World;
 
@@ -60,11 +60,16 @@ impl World {
 
     /// A device compares what it holds, with what goes wrong on the way.
     pub(super) async fn compare(&mut self, at: usize, request: &DigestRequest, fault: Option<Fault>) -> Answer {
-        let serve = async |world: &mut Self| world.serve_comparison(at, request).await;
-        self.ask("mending: a request goes wrong", fault, serve).await.unwrap_or_else(Answer::from)
+        let json = serde_json::to_vec(request).expect("requests are JSON");
+        let head = self.devices[at].request().method(Method::POST).uri("/sync/v1/digest");
+        let parcel = Parcel::new(head.header(header::CONTENT_TYPE, "application/json"), json);
+        let take = |world: &mut Self, reply: &Reply| world.take_comparison(at, request, reply);
+        let reads = |bytes: &[u8]| serde_json::from_slice::<DigestResponse>(bytes).is_ok();
+        let answer = self.ask("mending: a request goes wrong", fault, &parcel, take, reads).await;
+        answer.unwrap_or_else(Answer::from)
     }
 
-    async fn serve_comparison(&mut self, at: usize, request: &DigestRequest) -> Answer {
+    fn take_comparison(&mut self, at: usize, request: &DigestRequest, reply: &Reply) -> Answer {
         let device = &self.devices[at];
         match request.why {
             None => {}
@@ -74,13 +79,6 @@ impl World {
             // Nothing is damaged here: a digest that differs is a fault of one of the two.
             Some(why) => panic!("{device} holds something else, {why:?}: {request:?}"),
         }
-        let json = serde_json::to_vec(request).expect("requests are JSON");
-        let post = Request::builder()
-            .method(Method::POST)
-            .uri("/sync/v1/digest")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, format!("Bearer {}", device.token));
-        let reply = self.office.ask(post.body(Body::from(json)).expect("a request")).await;
         reply.bytes.hash(&mut self.trace);
         let oracle = Oracle::read(&self.office);
         if reply.status != StatusCode::OK {

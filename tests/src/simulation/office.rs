@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use cartera_client::transport::body::decode;
 use cartera_server::app::{App, router};
 use cartera_server::model::apply::{ApplyError, apply};
 use cartera_server::platform::auth::{CallerDevice, Sessions};
@@ -68,10 +69,15 @@ pub struct Held {
     pub fields: Fields,
 }
 
-/// A whole answer, as bytes.
+/// A whole answer.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
+    /// Decoded.
     pub(super) bytes: Vec<u8>,
+    /// As they travelled.
+    pub(super) encoded: Vec<u8>,
+    /// What `Content-Encoding` says.
+    pub(super) encoding: Option<String>,
 }
 
 /// The server on its disk.
@@ -233,10 +239,11 @@ impl Office {
     pub(super) async fn ask(&self, request: Request<Body>) -> Reply {
         let answer = self.router.clone().oneshot(request).await.expect("routers answer");
         let (parts, body) = answer.into_parts();
-        let bytes = body.collect().await.expect("a whole body").to_bytes();
-        let is_packed = parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "zstd");
-        let bytes = if is_packed { zstd::decode_all(&bytes[..]).expect("zstd") } else { bytes.to_vec() };
-        Reply { status: parts.status, bytes }
+        let encoded = body.collect().await.expect("a whole body").to_bytes().to_vec();
+        let encoding = parts.headers.get(header::CONTENT_ENCODING);
+        let encoding = encoding.map(|encoding| encoding.to_str().expect("text").to_owned());
+        let bytes = decode(&encoded[..], encoding.as_deref()).expect("a body as its header says");
+        Reply { status: parts.status, bytes, encoded, encoding }
     }
 
     /// Takes every connection that reads: who wants one waits until these are dropped.
