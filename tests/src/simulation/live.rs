@@ -7,7 +7,7 @@ use cartera_server::record::write::Decision;
 use proptest::prelude::*;
 use sync_protocol::engine::Input;
 use sync_protocol::id::RecordId;
-use sync_protocol::wire::{LiveAnswer, LiveEvent};
+use sync_protocol::wire::{LiveAnswer, LiveEvent, Order};
 
 use super::change::{Change, Intent};
 use super::check;
@@ -72,14 +72,16 @@ impl World {
         let before = Oracle::read(&self.office);
         let user = self.devices[at].user;
         let cursor = self.devices[at].store.saved().position.cursor;
-        let now = (before.head, before.model().hash.clone());
-        let Some(cursor) = cursor.filter(|cursor| self.heads.get(cursor) == Some(&now)) else { return };
+        let is_of_now = |cursor: &String| self.heads.get(cursor) == Some(&before.head);
+        let Some(cursor) = cursor.filter(is_of_now) else { return };
+        let Some(model) = self.devices[at].model.clone() else { return };
         if !self.devices[at].is_online || before.viewer(user).is_none() {
             return;
         }
         let token = format!("Bearer {}", self.devices[at].token);
         let poll = Request::builder().uri("/sync/v1/live?wait=50").header(header::AUTHORIZATION, token);
-        let poll = poll.header("last-event-id", cursor).body(Body::empty()).expect("a request");
+        let poll = poll.header("last-event-id", cursor).header("cartera-model", model);
+        let poll = poll.body(Body::empty()).expect("a request");
         let intents = self.intents_elsewhere(std::slice::from_ref(change));
         let (reply, decisions, after) = ask_while(&self.office, poll, intents.clone(), &before, user).await;
         self.note(intents, &decisions);
@@ -98,7 +100,8 @@ impl World {
     fn look_at(&mut self, at: usize, event: &LiveEvent, oracle: &Oracle) {
         match event {
             LiveEvent::Poke(_) => self.tally.count("live: poke"),
-            LiveEvent::Order(_) => self.tally.count("live: order"),
+            LiveEvent::Order(Order::Upgrade { .. }) => self.tally.count("live: another model is ordered"),
+            LiveEvent::Order(_) => self.tally.count("live: another order"),
             LiveEvent::Delta(delta) => {
                 self.tally.count("live: delta");
                 check::operations(&self.devices[at], &delta.operations, oracle, &mut self.tally);

@@ -12,7 +12,8 @@
 //! | `change`, `names`, `moves`, `upgrade`, `fault` | one kind of thing that can happen each |
 //! | `office` | the server, who works there, its crashes |
 //! | `device` | a device: engine, store, what its person was told |
-//! | `world` | everything under one roof: carries out a story's steps |
+//! | `world` | everything under one roof: carries out what engines ask for |
+//! | `step` | the playing of a story's steps |
 //! | `line`, `fetch` | an exchange on its way there and back; a manifest and its chunks |
 //! | `mend` | backups and the way back to them, what the server forgets, how devices compare |
 //! | `live` | what a device hears while it is connected |
@@ -22,7 +23,7 @@
 //! | [`seeds`] | many stories on all cores; a failed one is cut short and told |
 //!
 //! What is new in the product gets here by a variant of [`story::Step`] (or of one of its parts) with its arm in
-//! `world`, and a line in `tally` without which the run fails: what never happened proves nothing.
+//! `step`, and a line in `tally` without which the run fails: what never happened proves nothing.
 
 mod change;
 mod check;
@@ -37,6 +38,7 @@ mod names;
 mod office;
 mod oracle;
 pub mod seeds;
+mod step;
 pub mod story;
 mod tally;
 mod upgrade;

@@ -123,7 +123,7 @@ pub enum Step {
         /// So much of it.
         seconds: u32,
     },
-    /// The server stops or dies, by turns, and starts again.
+    /// The server stops in a step of an even number, dies in one of an odd number, and starts again.
     Restart,
     /// The server's disk is copied.
     BackUp,

@@ -33,6 +33,7 @@ const MUST_HAPPEN: &[&str] = &[
     "first sync: chunk gone",
     "first sync: device dies at a fetch",
     "first sync: manifest",
+    "live: another model is ordered",
     "live: delta",
     "live: late or twice",
     "live: poke",
@@ -51,6 +52,7 @@ const MUST_HAPPEN: &[&str] = &[
     "network: answer cut",
     "network: answer lost",
     "network: busy",
+    "network: packed answer cut",
     "network: request cut",
     "network: request late",
     "network: request late arrives",
@@ -103,6 +105,12 @@ const MUST_HAPPEN: &[&str] = &[
     "steps",
 ];
 
+/// Checkpoints at which nobody knew what the device was to hold: somebody wrote between the page and the look at the tables.
+pub(super) const NOT_LOOKED_AT: &str = "checkpoints not looked at";
+
+/// Of so many checkpoints at most one is not looked at.
+const LOOKED_AT: u64 = 10;
+
 /// What happened how often.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -130,7 +138,11 @@ impl Tally {
     /// What should have happened and did not.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
-        MUST_HAPPEN.iter().copied().filter(|what| self.of(what) == 0).collect()
+        let mut missing: Vec<&str> = MUST_HAPPEN.iter().copied().filter(|what| self.of(what) == 0).collect();
+        if self.of(NOT_LOOKED_AT) * LOOKED_AT > self.of("checkpoints") {
+            missing.push("a look at nearly all checkpoints");
+        }
+        missing
     }
 }
 

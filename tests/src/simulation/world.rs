@@ -6,23 +6,23 @@ use std::hash::Hasher as _;
 
 use cartera_server::record::write::Decision;
 use crm::model::Model;
-use sync_protocol::engine::{CommitFailure, Draft, Edit, Effect, Input};
+use sync_protocol::engine::{CommitFailure, Effect, Input};
 use sync_protocol::id::{MutationId, RecordId, Sequence};
 use sync_protocol::store::{Batch, StoreOp, look_up};
 use sync_protocol::wire::ExchangeRequest;
 
-use super::change::{Author, Change, EDITED, Intent};
+use super::change::{Author, Change, Intent};
 use super::check;
 use super::device::Device;
-use super::fault::{Fault, Moment};
+use super::fault::Fault;
 use super::line::Late;
 use super::live::News;
 use super::mend::Backup;
 use super::moves::Move;
 use super::office::Office;
 use super::oracle::{Oracle, Sight};
-use super::story::{Carrier, Step, Story};
-use super::tally::Tally;
+use super::story::{Carrier, Story};
+use super::tally::{NOT_LOOKED_AT, Tally};
 
 /// More than any device needs to come in step.
 const MOST_ROUNDS: usize = 200;
@@ -44,8 +44,8 @@ pub struct World {
     pub(super) lost: Vec<Device>,
     /// What a device is to hold at a cursor, under a model: fields that are called otherwise move no sequence.
     pub(super) sights: HashMap<(String, String), Sight>,
-    /// The server's last sequence and its model when it gave a cursor out.
-    pub(super) heads: HashMap<String, (Sequence, String)>,
+    /// The server's last sequence when it gave a cursor out.
+    pub(super) heads: HashMap<String, Sequence>,
     /// What was written on the server itself.
     pub(super) written: Vec<Intent>,
     /// The last copy of the server's disk.
@@ -53,7 +53,7 @@ pub struct World {
     /// The models that devices fetched, by hash.
     pub(super) models: HashMap<String, Model>,
     /// The step under way.
-    now: usize,
+    pub(super) now: usize,
 }
 
 impl World {
@@ -104,133 +104,8 @@ impl World {
         (world.tally, world.trace.finish())
     }
 
-    /// A batch of what the server does beside requests.
-    async fn work_in_the_background(&mut self) {
-        if self.office.follow().await {
-            self.tally.count("server: children follow");
-        }
-        if self.office.settle_carried().await > 0 {
-            self.tally.count("server: settles what devices carry");
-        }
-    }
-
-    async fn take_step(&mut self, step: &Step) {
-        if self.now.is_multiple_of(3) {
-            self.work_in_the_background().await;
-        }
-        let count = self.devices.len();
-        let nth = |device: u8| usize::from(device) % count;
-        match step {
-            Step::Edit { device, changes } => self.edit(nth(*device), changes),
-            Step::Dismiss { device } => self.dismiss(nth(*device)),
-            Step::Elsewhere(changes) => {
-                self.tally.count("server: writes itself");
-                let intents = self.intents_elsewhere(changes);
-                let decisions = self.office.write(intents.clone()).await;
-                self.note(intents, &decisions);
-            }
-            Step::Bulk(changes) => {
-                self.tally.count("server: writes in bulk");
-                let intents = self.intents_elsewhere(changes);
-                let decisions = self.office.bulk(intents.clone()).await;
-                self.note(intents, &decisions);
-            }
-            Step::Move(moved) => {
-                self.tally.count(moved.name());
-                self.office.reorganise(*moved).await;
-            }
-            Step::Upgrade(upgrade) => {
-                let taken = self.office.upgrade(*upgrade).await;
-                self.tally.count(if taken { upgrade.name() } else { "model: refused" });
-            }
-            Step::Run { device, effects, page, fault } => {
-                let at = nth(*device);
-                self.devices[at].page_bytes = u64::from(*page);
-                self.run(at, usize::from(*effects), *fault).await;
-            }
-            Step::Together { devices: (one, other), page, change } => {
-                self.together([nth(*one), nth(*other)], u64::from(*page), change).await;
-            }
-            Step::Crash { device, moment } => self.crash(nth(*device), *moment).await,
-            Step::Replace { device } => self.replace(nth(*device)).await,
-            Step::FailCommit { device } => self.devices[nth(*device)].fails_commit = true,
-            Step::Network { device, is_there } => self.network(nth(*device), *is_there),
-            Step::Listen { device, change, arrival } => self.listen(nth(*device), change, *arrival).await,
-            Step::Hear(n) => self.hear(usize::from(*n)),
-            Step::Arrive(n) => self.arrive(usize::from(*n)).await,
-            Step::Wait { seconds } => {
-                self.tally.count("time: passes");
-                self.office.wait_ms(i64::from(*seconds) * 1_000);
-                self.work_in_the_background().await;
-                (0..count).for_each(|at| self.give(at, Input::Tick));
-            }
-            Step::Restart if self.now.is_multiple_of(2) => {
-                self.tally.count("server: restarts");
-                self.office.restart().await;
-            }
-            Step::Restart => {
-                self.tally.count("server: dies between requests");
-                self.office.die().await;
-            }
-            Step::BackUp => self.back_up(),
-            Step::Restore => self.restore().await,
-            Step::Forget { days } => self.forget(*days).await,
-        }
-    }
-
     pub(super) fn give(&mut self, at: usize, input: Input) {
         self.devices[at].give(self.office.now_ms(), input);
-    }
-
-    /// A person changes something of what she sees here.
-    pub fn edit(&mut self, at: usize, changes: &[Change]) {
-        let device = &self.devices[at];
-        let views = EDITED.iter().flat_map(|entity| device.store.views(entity));
-        let mut sees: Vec<(RecordId, String)> = views.map(|view| (view.id, view.entity)).collect();
-        sees.sort_unstable();
-        let now_ms = self.office.now_ms() + device.skew_ms;
-        let model = device.model.as_ref().and_then(|held| self.models.get(held));
-        let mut drafts = Vec::new();
-        for (n, change) in changes.iter().enumerate() {
-            let new_id = || self.office.new_id();
-            let mark = format!("{}.{n}", self.now);
-            let author = Author { sees: sees.clone(), model, staff: &self.office.staff, new_id: &new_id, now_ms, mark };
-            for intent in author.intents(change) {
-                self.tally.count(intent.name());
-                let Intent { kind, entity, record, set, ops } = intent;
-                let base = device.store.view(record).map_or(0, |view| view.base);
-                drafts.push(Draft { kind, entity, record, base, set, ops, at_ms: now_ms });
-            }
-        }
-        if drafts.is_empty() {
-            return;
-        }
-        if drafts.len() > 1 {
-            self.tally.count("edit: group");
-        }
-        let device = &mut self.devices[at];
-        device.tickets += 1;
-        let ticket = device.tickets;
-        self.give(at, Input::Edit(Edit { ticket, drafts }));
-    }
-
-    /// Somebody loses a device and gets another.
-    async fn replace(&mut self, at: usize) {
-        self.tally.count("device: lost, another enrolled");
-        self.late.retain(|late| late.device != at);
-        self.news.retain(|news| news.device != at);
-        let (user, skew_ms) = (self.devices[at].user, self.devices[at].skew_ms);
-        let seat = self.office.enrol(user).await;
-        let new = Device::new(user, seat, skew_ms, false);
-        self.lost.push(std::mem::replace(&mut self.devices[at], new));
-        // A device that the server does not know any more enrols again, which is another story.
-        self.backup = None;
-    }
-
-    fn dismiss(&mut self, at: usize) {
-        if let Some(attention) = self.devices[at].store.saved().attention.first() {
-            self.give(at, Input::Dismiss { mutation: attention.mutation.id });
-        }
     }
 
     pub(super) fn intents_elsewhere(&self, changes: &[Change]) -> Vec<Intent> {
@@ -258,15 +133,7 @@ impl World {
     /// What the device is to hold at a cursor that it is given now.
     pub(super) fn remember(&mut self, at: usize, cursor: &str, model: String, oracle: &Oracle) {
         self.sights.insert((cursor.to_owned(), model), oracle.sight(self.devices[at].user));
-        self.heads.insert(cursor.to_owned(), (oracle.head, oracle.model().hash.clone()));
-    }
-
-    fn network(&mut self, at: usize, is_there: bool) {
-        self.devices[at].is_online = is_there;
-        if !is_there {
-            self.tally.count("device: offline");
-        }
-        self.give(at, if is_there { Input::Online } else { Input::Offline });
+        self.heads.insert(cursor.to_owned(), oracle.head);
     }
 
     /// Asks for an exchange and carries out so many effects; the request with the fault's number goes wrong.
@@ -288,7 +155,7 @@ impl World {
     }
 
     /// Carries out an effect; what the engine is to hear of it, it has not heard yet.
-    async fn carry_out(&mut self, at: usize, effect: Effect, fault: Option<Fault>) -> Option<Input> {
+    pub(super) async fn carry_out(&mut self, at: usize, effect: Effect, fault: Option<Fault>) -> Option<Input> {
         match effect {
             Effect::Commit { commit, batch } => Some(self.commit(at, commit, &batch)),
             Effect::Send { exchange, request } => {
@@ -340,37 +207,21 @@ impl World {
             StoreOp::Checkpoint { cursor, .. } => Some(cursor.clone()),
             _ => None,
         });
-        let point = checkpoint.zip(device.store.saved().position.model);
-        if let Some(sight) = point.and_then(|point| self.sights.get(&point)) {
-            self.tally.count("checkpoints");
-            check::holds(device, sight);
-            device.check_file();
+        let Some(cursor) = checkpoint else { return Input::Committed { commit } };
+        let point = Some(cursor).zip(device.store.saved().position.model);
+        match point.and_then(|point| self.sights.get(&point)) {
+            Some(sight) => {
+                self.tally.count("checkpoints");
+                check::holds(device, sight);
+                device.check_file();
+            }
+            None => self.tally.count(NOT_LOOKED_AT),
         }
         Input::Committed { commit }
     }
 
-    async fn crash(&mut self, at: usize, moment: Moment) {
-        let next = self.devices[at].effects.pop_front();
-        let around = match (&next, moment) {
-            (Some(Effect::Commit { .. }), Moment::BeforeEffect) => "device: dies before a commit",
-            (Some(Effect::Commit { .. }), Moment::AfterEffect) => "device: dies after a commit",
-            (Some(Effect::Digest { .. } | Effect::LookUp { .. }), _) => "mending: device dies",
-            (Some(Effect::Fetch { .. }), _) => "first sync: device dies at a fetch",
-            (Some(Effect::Send { .. }), Moment::BeforeEffect) => "device: dies before a request",
-            (Some(Effect::Send { .. }), Moment::AfterEffect) => "device: dies after a request",
-            _ => "device: dies idle",
-        };
-        self.tally.count(around);
-        if let (Some(effect), Moment::AfterEffect) = (next, moment) {
-            // It was carried out, and nobody is left to hear of it.
-            drop(self.carry_out(at, effect, None).await);
-        }
-        let now_ms = self.office.now_ms();
-        self.devices[at].restart(now_ms);
-    }
-
     /// Carries out effects up to the next exchange.
-    async fn up_to_exchange(&mut self, at: usize) -> Option<(u64, ExchangeRequest)> {
+    pub(super) async fn up_to_exchange(&mut self, at: usize) -> Option<(u64, ExchangeRequest)> {
         self.give(at, Input::SyncRequested);
         while let Some(effect) = self.devices[at].effects.pop_front() {
             if let Effect::Send { exchange, mut request } = effect {
@@ -382,28 +233,6 @@ impl World {
             }
         }
         None
-    }
-
-    /// Two devices and the server itself write into one commit.
-    async fn together(&mut self, pair: [usize; 2], page: u64, change: &Change) {
-        let mut waiting = Vec::new();
-        for at in pair {
-            self.devices[at].page_bytes = page;
-            if let Some((exchange, request)) = self.up_to_exchange(at).await {
-                waiting.push((at, exchange, request));
-            }
-        }
-        if waiting.len() < 2 || waiting.iter().any(|(_, _, request)| request.mutations.is_empty()) {
-            // Who pushes nothing does not wait for the commit: how that ends, chance decides, and stories have none.
-            for (at, exchange, request) in waiting {
-                let answer = self.exchange(at, request, None).await;
-                self.give(at, Input::Answered { exchange, answer });
-            }
-            return;
-        }
-        self.tally.count("network: two devices in one commit");
-        let intents = self.intents_elsewhere(std::slice::from_ref(change));
-        self.at_once(waiting, intents, false).await;
     }
 
     /// Each device exchanges once while somebody writes on the server: its page is asked for before the commit and read
@@ -429,7 +258,12 @@ impl World {
         }
     }
 
-    async fn at_once(&mut self, waiting: Vec<(usize, u64, ExchangeRequest)>, intents: Vec<Intent>, reads_later: bool) {
+    pub(super) async fn at_once(
+        &mut self,
+        waiting: Vec<(usize, u64, ExchangeRequest)>,
+        intents: Vec<Intent>,
+        reads_later: bool,
+    ) {
         let (given, exchanges): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|(at, exchange, request)| ((at, exchange), (at, request))).unzip();
         let readers = if reads_later { self.office.hold_readers().await } else { vec![] };
