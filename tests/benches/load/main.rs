@@ -126,8 +126,8 @@ fn company(wanted: &Wanted, folder: &Path) -> Result<()> {
     }
     if wanted.any(&["device"]) {
         let took = phone::first_sync(&server, &folder.join("phone"))?.as_secs_f64();
-        let rate = CONTACTS as f64 / took;
-        report::line("cartera-device: first sync into its store", &format!("{rate:.0} rows/s, {took:.2} s"));
+        report::ratio("cartera-device: first sync into its store", "rows/s", CONTACTS as f64 / took, bare_insert);
+        report::line("  of all contacts", &format!("{took:.2} s"));
     }
     report::line("in the end", &server.memory()?);
     drop(server);
