@@ -19,11 +19,12 @@ test: ## everything that CI runs: format, lints, tests, builds for WebAssembly, 
 	@scripts/setup node
 	@scripts/verify format programs lints tests wasm dependencies cluster
 
-soak: setup ## ten thousand seeds of the simulation, a hundred kills, every fault under the whole conformance suite; stopped, it goes on
+soak: setup ## ten thousand seeds of the simulation, a hundred kills, every fault under the whole conformance suite and at every write of the operator; stopped, it goes on
 	@cargo build --release --locked --bins
 	@cargo test --release --locked --package cartera-tests --test simulation -- --ignored --nocapture soak
 	@KILL_ROUNDS=100 cargo test --release --locked --package cartera-tests --test kill load
 	@CONFORMANCE_WHOLE=1 cargo test --release --locked --package cartera-tests --test conformance exactly_that
+	@ALL_FAULTS=1 scripts/cluster-test faults
 
 check: setup ## format, lints and dependencies, without running a test
 	@scripts/verify format lints dependencies

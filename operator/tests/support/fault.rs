@@ -50,9 +50,19 @@ impl Fault {
 #[derive(Debug, Default)]
 struct Script {
     at: Option<(usize, Fault)>,
-    writes: Vec<String>,
+    writes: Vec<Write>,
     reads: usize,
+    has_fired: bool,
     is_killed: bool,
+}
+
+/// A write that was sent.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Its method and its path.
+    pub request: String,
+    /// Whether the API server said that it did it, whatever became of the answer.
+    pub is_done: bool,
 }
 
 /// The network.
@@ -68,9 +78,32 @@ impl Network {
         Self { script: Arc::new(Mutex::new(Script { at, ..Script::default() })), clock }
     }
 
+    /// The one that an operator has which is started anew after this one's was killed: nothing goes wrong in it, and what was
+    /// written before counts.
+    pub fn again(&self) -> Self {
+        let script = self.script.lock().expect("a lock");
+        let again = Script {
+            writes: script.writes.clone(),
+            reads: script.reads,
+            has_fired: script.has_fired,
+            ..Script::default()
+        };
+        Self { script: Arc::new(Mutex::new(again)), clock: self.clock.clone() }
+    }
+
     /// The writes so far, by method and path.
     pub fn writes(&self) -> Vec<String> {
+        self.sent().into_iter().map(|write| write.request).collect()
+    }
+
+    /// The same, each with what came of it.
+    pub fn sent(&self) -> Vec<Write> {
         self.script.lock().expect("a lock").writes.clone()
+    }
+
+    /// Whether what was to go wrong did.
+    pub fn has_fired(&self) -> bool {
+        self.script.lock().expect("a lock").has_fired
     }
 
     /// How many reads there were.
@@ -83,20 +116,27 @@ impl Network {
         self.script.lock().expect("a lock").is_killed
     }
 
-    fn next(&self, request: &Request<Body>) -> Option<Fault> {
+    /// The number of a write, and what goes wrong with a request.
+    fn next(&self, request: &Request<Body>) -> (Option<usize>, Option<Fault>) {
         let mut script = self.script.lock().expect("a lock");
         if script.is_killed {
-            return Some(Fault::KilledBefore);
+            return (None, Some(Fault::KilledBefore));
         }
         if request.method() == Method::GET {
             script.reads += 1;
-            return None;
+            return (None, None);
         }
         let number = script.writes.len();
-        script.writes.push(format!("{} {}", request.method(), request.uri().path()));
+        let request = format!("{} {}", request.method(), request.uri().path());
+        script.writes.push(Write { request, is_done: false });
         let fault = script.at.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        script.has_fired |= fault.is_some();
         script.is_killed = matches!(fault, Some(Fault::KilledBefore | Fault::KilledAfter));
-        fault
+        (Some(number), fault)
+    }
+
+    fn note_done(&self, number: usize) {
+        self.script.lock().expect("a lock").writes[number].is_done = true;
     }
 }
 
@@ -119,6 +159,24 @@ pub type Answer = Response<Box<kube::client::DynBody>>;
 /// It on its way.
 pub type Call = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
 
+impl<S> Faulty<S>
+where
+    S: Service<Request<Body>, Response = Answer, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    /// Lets a request through, and notes whether a write of this number was done.
+    fn send(&mut self, request: Request<Body>, number: Option<usize>) -> Call {
+        let (call, network) = (self.inner.call(request), self.network.clone());
+        Box::pin(async move {
+            let answer = call.await?;
+            if let Some(number) = number.filter(|_| answer.status().is_success()) {
+                network.note_done(number);
+            }
+            Ok(answer)
+        })
+    }
+}
+
 impl<S> Service<Request<Body>> for Faulty<S>
 where
     S: Service<Request<Body>, Response = Answer, Error = BoxError>,
@@ -133,11 +191,12 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(fault) = self.network.next(&request) else { return Box::pin(self.inner.call(request)) };
+        let (number, fault) = self.network.next(&request);
+        let Some(fault) = fault else { return self.send(request, number) };
         match fault {
             Fault::KilledBefore => Box::pin(async { Err("the operator was killed".into()) }),
             Fault::KilledAfter => {
-                let call = self.inner.call(request);
+                let call = self.send(request, number);
                 Box::pin(async {
                     call.await?;
                     Err("the operator was killed".into())
@@ -147,7 +206,7 @@ where
             Fault::TooMany => Box::pin(async { Ok(refusal(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")) }),
             Fault::Internal => Box::pin(async { Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")) }),
             Fault::TimeoutAfterCommit => {
-                let call = self.inner.call(request);
+                let call = self.send(request, number);
                 Box::pin(async {
                     call.await?;
                     Ok(refusal(StatusCode::GATEWAY_TIMEOUT, "Timeout"))

@@ -101,11 +101,7 @@ impl Home {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": home.namespace } });
         home.apply_at(&ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&()), None, &namespace).await;
         home.apply(&plan("team")).await;
-        home.apply(&json!({
-            "apiVersion": "cartera.dev/v1alpha1", "kind": "PlatformConfig", "metadata": { "name": "default" },
-            "spec": { "baseDomain": "crm.example", "channels": { "stable": image("1") }, "gateway": { "mode": "None" } },
-        }))
-        .await;
+        home.apply(&platform(&json!({}))).await;
         home
     }
 
@@ -164,6 +160,16 @@ pub fn plan(name: &str) -> Value {
             },
         },
     })
+}
+
+/// The platform, with `patch` merged into it. Without, tenants are reached within the cluster alone.
+pub fn platform(patch: &Value) -> Value {
+    let mut platform = json!({
+        "apiVersion": "cartera.dev/v1alpha1", "kind": "PlatformConfig", "metadata": { "name": "default" },
+        "spec": { "baseDomain": "crm.example", "channels": { "stable": image("1") }, "gateway": { "mode": "None" } },
+    });
+    merge_patch(&mut platform, patch);
+    platform
 }
 
 /// A roll-out to an image, of one wave.

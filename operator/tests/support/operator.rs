@@ -10,12 +10,13 @@ use cartera_operator::cluster::entropy::SeededEntropy;
 use cartera_operator::cluster::fence::NoFence;
 use cartera_operator::cluster::index::Index;
 use cartera_operator::cluster::shards::shard_of;
-use cartera_operator::cluster::{Kind, labels};
+use cartera_operator::cluster::{Kind, labels, names};
 use cartera_operator::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 use cartera_operator::rollout;
 use cartera_operator::tenant::health::{AskHealth, HealthError};
 use cartera_operator::tenant::server::{ENTITLEMENTS_FILE, EntitlementsFile, Health, sha256};
 use cartera_operator::tenant::{Context, Memory, reconcile};
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -61,7 +62,10 @@ pub struct Operator {
 impl Operator {
     /// Starts one that looks after the tenants of `home`.
     pub fn start(home: &super::Home, at: Option<(usize, Fault)>, clock: Arc<ManualClock>, seed: u64) -> Self {
-        let network = Network::new(at, clock.clone());
+        Self::on(home, Network::new(at, clock.clone()), clock, seed)
+    }
+
+    fn on(home: &super::Home, network: Network, clock: Arc<ManualClock>, seed: u64) -> Self {
         let client = home.builder().with_layer(&network).build();
         let context = Context {
             cluster: Cluster::new(client, clock.clone(), Arc::default()),
@@ -136,7 +140,7 @@ impl Operator {
             self.step(name).await;
             if self.network.is_killed() {
                 let seed = u64::from(std::process::id());
-                self = Self::start(home, None, self.clock.clone(), seed);
+                self = Self::on(home, self.network.again(), self.clock.clone(), seed);
                 continue;
             }
             if self.network.writes().len() == before && is_reached().await {
@@ -161,6 +165,29 @@ pub async fn children(client: &Client, kind: Kind, uid: &str) -> Vec<Value> {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind.resource());
     let own = ListParams::default().labels(&format!("{}={uid}", labels::TENANT_UID));
     api.list(&own).await.expect("a list").items.into_iter().map(|object| json!(object)).collect()
+}
+
+/// What lies in a tenant's namespace without its label, by kind and name. The operator has rights over no other kinds there, and
+/// what others make bears the label of what they made it of, but for what Kubernetes puts into every namespace.
+async fn unlabelled(client: &Client, tenant: &Tenant) -> Vec<String> {
+    let uid = tenant.uid().expect("a uid");
+    let own = format!("{}!={uid}", labels::TENANT_UID);
+    let mut found = Vec::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Namespace && !kind.is_foreign()) {
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &names::namespace(tenant), &kind.resource());
+        let others = api.list(&ListParams::default().labels(&own)).await.expect("a list").items;
+        found.extend(others.iter().map(|object| format!("{kind} {}", object.name_any())));
+    }
+    found.retain(|object| !["ConfigMap kube-root-ca.crt", "ServiceAccount default"].contains(&object.as_str()));
+    found.into_iter().map(|object| format!("without the tenant's label: {object}")).collect()
+}
+
+/// The Events that tell of a tenant.
+pub async fn events(client: &Client, tenant: &Tenant) -> Vec<Event> {
+    let events: Api<Event> = Api::namespaced(client.clone(), &tenant.namespace().expect("a namespace"));
+    let mut told = events.list(&ListParams::default()).await.expect("events").items;
+    told.retain(|event| event.regarding.as_ref().is_some_and(|regarding| regarding.uid == tenant.uid()));
+    told
 }
 
 /// Everything of a tenant and what is said of it, without what is another in each run: ids, times, and the values of secrets.
@@ -210,6 +237,7 @@ pub async fn footprint(client: &Client, tenant: &Tenant) -> Vec<String> {
             ));
         }
     }
+    lines.extend(unlabelled(client, tenant).await);
     let own = uid.get(..6).expect("a long uid");
     let shard = |number: &str| format!("\"{}\":\"{number}\"", labels::SHARD);
     let its_own = shard(&shard_of(&uid).to_string());
