@@ -2,24 +2,26 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use cartera_operator::cluster::{Kind, names};
-use cartera_operator::crd::Plan;
+use cartera_operator::crd::{Plan, Tenant};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, PodSpec, Service};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use support::fault::Network;
-use support::operator::{children, holds};
+use support::operator::{children, footprint, holds};
 use support::running::{Running, namespace, ready, removed, said, until};
 use support::volume::{reclaim_policy, volume_of};
-use support::watch_fault::WatchFault;
+use support::watch_fault::{BadWatches, WatchFault};
 use support::{Home, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,9 +83,63 @@ async fn the_plan_counts_its_tenants(client: &Client, home: &Home) {
     until("counted tenant", async || (plans.get("team").await.ok()?.status?.tenants == 1).then_some(())).await;
 }
 
+/// A namespace that enforces the standard is asked about each pod and each template for pods: a pod that is there may have been
+/// let in by a namespace that enforces less.
 async fn the_pods_that_were_made_pass_the_restricted_standard(client: &Client, namespace: &str) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let made = namespaces.get(namespace).await.expect("the tenant's namespace");
+    assert_eq!(made.labels().get(ENFORCED).map(String::as_str), Some("restricted"));
+
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    assert_eq!(pods.list(&ListParams::default()).await.expect("pods").items.len(), 1);
+    let pods = pods.list(&ListParams::default()).await.expect("pods").items;
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let sets = sets.list(&ListParams::default()).await.expect("StatefulSets").items;
+    assert_eq!((pods.len(), sets.len()), (1, 1));
+    let of_pods = pods.into_iter().filter_map(|pod| Some((pod.metadata.annotations, pod.spec?)));
+    let of_templates = sets.into_iter().filter_map(|set| {
+        let template = set.spec?.template;
+        Some((template.metadata.and_then(|metadata| metadata.annotations), template.spec?))
+    });
+    let all: Vec<(Option<BTreeMap<String, String>>, PodSpec)> = of_pods.chain(of_templates).collect();
+    assert_eq!(all.len(), 2);
+
+    let strict = format!("strict-{namespace}");
+    let labels = json!({ (ENFORCED): "restricted" });
+    let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": strict, "labels": labels } });
+    namespaces.patch(&strict, &PatchParams::apply("person"), &Patch::Apply(&object)).await.expect("a namespace");
+    for (annotations, mut spec) in all {
+        // Neither a node nor an account of this namespace is meant.
+        (spec.node_name, spec.service_account_name, spec.service_account) = (None, None, None);
+        let mut weak = spec.clone();
+        weak.host_network = Some(true);
+        let refused = is_let_in(client, &strict, annotations.clone(), weak).await.expect_err("it weakens the standard");
+        assert!(refused.contains("violates PodSecurity"), "{refused}");
+        is_let_in(client, &strict, annotations, spec).await.expect("it passes the standard");
+    }
+    namespaces.delete(&strict, &DeleteParams::default()).await.expect("it may go");
+}
+
+/// How strict a namespace is.
+const ENFORCED: &str = "pod-security.kubernetes.io/enforce";
+
+/// Whether a namespace lets a pod in, which is not made; a refusal is its message.
+async fn is_let_in(
+    client: &Client,
+    namespace: &str,
+    annotations: Option<BTreeMap<String, String>>,
+    spec: PodSpec,
+) -> Result<(), String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let metadata = ObjectMeta { name: Some("asked".to_owned()), annotations, ..ObjectMeta::default() };
+    let pod = Pod { metadata, spec: Some(spec), ..Pod::default() };
+    let only_asked = PostParams { dry_run: true, ..PostParams::default() };
+    // The namespace's default account is there a moment after the namespace.
+    until("answer about a pod", async || match pods.create(&only_asked, &pod).await {
+        Ok(_) => Some(Ok(())),
+        Err(error) if error.to_string().contains("serviceaccount \"default\" not found") => None,
+        Err(error) => Some(Err(error.to_string())),
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,10 +281,36 @@ async fn a_plan_only_says_what_it_would_do_and_a_pause_does_nothing() {
     assert_eq!(children(&client, Kind::Namespace, &uid).await, Vec::<Value>::new());
     home.apply(&tenant("acme", &mode("Paused"))).await;
     said(&home, "acme", "Paused", "ByRequest").await;
+    after_everything_heard_so_far(&home, "second").await;
+    assert_eq!(children(&client, Kind::Namespace, &uid).await, Vec::<Value>::new(), "a pause makes nothing");
+
     home.apply(&tenant("acme", &mode("Enforce"))).await;
+    let namespace = namespace(&ready(&home, "acme").await);
+    home.apply(&tenant("acme", &mode("Paused"))).await;
+    said(&home, "acme", "Paused", "ByRequest").await;
+    let before = running.network.writes().len();
+    let services: Api<Service> = Api::namespaced(client.clone(), &namespace);
+    services.delete(names::SERVER, &DeleteParams::default()).await.expect("a deletion");
+    after_everything_heard_so_far(&home, "third").await;
+    assert!(services.get_opt(names::SERVER).await.expect("an answer").is_none(), "a pause repairs nothing");
+    let of_acme = format!("/namespaces/{namespace}");
+    let written: Vec<String> =
+        running.network.writes().split_off(before).into_iter().filter(|write| write.contains(&of_acme)).collect();
+    assert_eq!(written, Vec::<String>::new());
+
+    home.apply(&tenant("acme", &mode("Enforce"))).await;
+    until("Service made anew", async || services.get_opt(names::SERVER).await.ok()?).await;
     ready(&home, "acme").await;
-    removed(&home, "acme").await;
+    for name in ["acme", "second", "third"] {
+        removed(&home, name).await;
+    }
     running.stop().await;
+}
+
+/// Makes another tenant: it takes several reconciles, and what was there to be heard before has long been acted on by then.
+async fn after_everything_heard_so_far(home: &Home, other: &str) {
+    home.apply(&tenant(other, &json!({}))).await;
+    ready(home, other).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,13 +334,53 @@ async fn a_protected_tenant_works_on_until_it_is_let_go() {
 #[ignore = "needs a cluster: make cluster-test"]
 async fn watches_that_break_repeat_or_forget_change_nothing() {
     let client = support::cluster().await;
-    for fault in WatchFault::ALL {
-        let home = Home::new(&client).await;
-        let running = Running::start_with(&home, None, Some(fault));
-        home.apply(&tenant("acme", &json!({}))).await;
-        let acme = ready(&home, "acme").await;
-        drift_is_put_right(&client, &namespace(&acme)).await;
-        removed(&home, "acme").await;
-        running.stop().await;
+    let expected = lived(&client, None, None).await;
+    let expected = Some(expected.as_slice());
+    let all = WatchFault::ALL.map(|fault| {
+        let client = &client;
+        async move {
+            let watches = BadWatches::new(fault);
+            lived(client, Some(&watches), expected).await;
+            (fault, watches.count())
+        }
+    });
+    let counts = futures_util::future::join_all(all).await;
+    print_counts(&counts);
+    for (fault, count) in counts {
+        assert!(count > 0, "{fault:?} was never injected");
     }
+}
+
+fn print_counts(counts: &[(WatchFault, usize)]) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "watches: {counts:?}");
+}
+
+/// The life of a tenant up to its end: what it was like when it was ready, and again after somebody changed it. That has to
+/// become what is `expected`, where something is.
+async fn lived(client: &Client, watched: Option<&BadWatches>, expected: Option<&[String]>) -> Vec<String> {
+    let home = Home::new(client).await;
+    let running = Running::start_with(&home, None, watched);
+    home.apply(&tenant("acme", &json!({}))).await;
+    let acme = ready(&home, "acme").await;
+    let found = footprint(client, &acme).await;
+    let expected = expected.unwrap_or(&found);
+    it_becomes(client, &acme, expected, watched).await;
+    drift_is_put_right(client, &namespace(&acme)).await;
+    it_becomes(client, &acme, expected, watched).await;
+    removed(&home, "acme").await;
+    assert_eq!(footprint(client, &acme).await, Vec::<String>::new(), "nothing of it is left");
+    running.stop().await;
+    found
+}
+
+/// Waits until everything of a tenant is as it was expected.
+async fn it_becomes(client: &Client, tenant: &Tenant, expected: &[String], watched: Option<&BadWatches>) {
+    for _ in 0..600 {
+        if footprint(client, tenant).await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(footprint(client, tenant).await, expected, "{watched:?}");
 }

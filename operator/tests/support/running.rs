@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use super::Home;
 use super::fault::{Fault, Network};
 use super::operator::{PerfectServers, holds};
-use super::watch_fault::WatchFault;
+use super::watch_fault::BadWatches;
 
 /// A controller that runs until it is stopped. It leads every shard until it is told otherwise.
 pub struct Running {
@@ -39,10 +39,10 @@ impl Running {
     }
 
     /// Starts one with a fault at a write, or in its watches.
-    pub fn start_with(home: &Home, at: Option<(usize, Fault)>, watched: Option<WatchFault>) -> Self {
+    pub fn start_with(home: &Home, at: Option<(usize, Fault)>, watched: Option<&BadWatches>) -> Self {
         let network = Network::new(at, Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)));
         let client = match watched {
-            Some(fault) => home.builder().with_layer(&fault).with_layer(&network).build(),
+            Some(watches) => home.builder().with_layer(watches).with_layer(&network).build(),
             None => home.builder().with_layer(&network).build(),
         };
         let clock = Arc::new(SystemClock);
