@@ -9,6 +9,7 @@ use cartera_operator::cluster::clock::{Clock, ManualClock};
 use cartera_operator::cluster::leader::{Leader, LeaderFence};
 use cartera_operator::cluster::names;
 use cartera_operator::cluster::shards::{ACTING, LEASE, Shards};
+use cartera_operator::crd::Tenant;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use support::fault::Fault;
 use support::operator::{Operator, footprint, holds};
 use support::running::{Running, namespace, ready, removed, until};
-use support::volume::claims;
+use support::volume::{claims, reclaim_policy, volume_of};
 use support::{Home, tenant};
 
 /// Cases at a time.
@@ -208,6 +209,57 @@ async fn a_lease_that_is_lost_in_the_middle_of_a_reconcile_leaves_the_rest_to_an
     let mut cuts = 0;
     while let Some((at, is_cut, found)) = ends.next().await {
         assert_eq!(found, expected, "the lease was lost at write {at}");
+        cuts += usize::from(is_cut);
+    }
+    assert!(cuts > writes / 2, "only {cuts} of {writes} cases came to their write");
+}
+
+/// A tenant that was made and is to go, and its volume; nobody looks after it.
+async fn doomed(client: &Client) -> (Home, Tenant, String) {
+    let home = Home::new(client).await;
+    let running = Running::start(&home);
+    home.apply(&tenant("acme", &json!({}))).await;
+    let acme = ready(&home, "acme").await;
+    running.stop().await;
+    let volume = volume_of(client, &acme).await;
+    home.tenants().delete("acme", &DeleteParams::default()).await.expect("it may be deleted");
+    (home, acme, volume)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn a_lease_that_is_lost_in_the_middle_of_a_deletion_leaves_the_rest_to_another() {
+    let client = support::cluster().await;
+    let (home, _, _) = doomed(&client).await;
+    let running = Running::start(&home);
+    removed(&home, "acme").await;
+    let writes = running.network.writes().len();
+    running.stop().await;
+    let mut ends = stream::iter(0..writes)
+        .map(async |at| {
+            let (home, acme, volume) = doomed(&client).await;
+            let mut first = Running::start_with(&home, Some((at, Fault::Hang)), None);
+            let is_gone = async || matches!(home.tenants().get_opt("acme").await, Ok(None));
+            let is_cut = until("write that hangs, or end without it", async || {
+                let hangs = first.network.has_fired();
+                (hangs || is_gone().await).then_some(hangs)
+            })
+            .await;
+            first.lose_lease().await;
+            let sent = first.network.writes().len();
+            let second = Running::start(&home);
+            removed(&home, "acme").await;
+            assert_eq!(first.network.writes().len(), sent, "whoever lost its lease writes nothing more");
+            first.stop().await;
+            second.stop().await;
+            assert_eq!(footprint(&client, &acme).await, Vec::<String>::new(), "nothing of it is left");
+            let policy = reclaim_policy(&client, &volume).await;
+            assert_eq!(policy.as_deref(), Some("Retain"), "the lease was lost at write {at}, and the data is gone");
+            is_cut
+        })
+        .buffer_unordered(TOGETHER);
+    let mut cuts = 0;
+    while let Some(is_cut) = ends.next().await {
         cuts += usize::from(is_cut);
     }
     assert!(cuts > writes / 2, "only {cuts} of {writes} cases came to their write");
