@@ -2,8 +2,10 @@
 
 mod support;
 
-use cartera_operator::crd::PlatformConfig;
-use kube::api::{Api, PostParams};
+use cartera_cluster::Cluster;
+use cartera_operator::crd::{PlatformConfig, Tenant};
+use kube::CustomResourceExt as _;
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use support::{Home, image, tenant};
 
@@ -124,6 +126,61 @@ async fn the_gateway_is_never_everybody() {
     let refused = platforms.replace("default", &PostParams::default(), &platform).await;
     let refused = refused.expect_err("it selects everybody").to_string();
     assert!(refused.contains("namespaceLabels") && refused.contains("at least 1 properties"), "{refused}");
+}
+
+/// As people look for them, by kubectl: what the definitions promise is what the API server does.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: make cluster-test"]
+async fn tenants_are_found_by_short_name_category_and_each_selectable_field() {
+    let client = support::cluster().await;
+    let home = Home::new(&client).await;
+    home.apply(&support::plan("other")).await;
+    home.apply(&tenant("one", &json!({}))).await;
+    let pinned = json!({ "subscription": { "planRef": { "name": "other" } }, "version": { "channel": "pinned", "image": image("2") } });
+    home.apply(&tenant("two", &json!({ "spec": pinned }))).await;
+    home.apply(&support::rollout("spring", &image("2"))).await;
+    for (name, status) in
+        [("one", json!({ "shard": 7, "powerState": "Awake" })), ("two", json!({ "shard": 8, "powerState": "Down" }))]
+    {
+        let status = json!({ "status": status });
+        home.tenants().patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.expect("a status");
+    }
+    let cluster = Cluster::from_env_or_start().expect("the cluster that KUBECONFIG names");
+    let got = |arguments: &[&str]| {
+        let own = ["--output=name", "--namespace", &home.namespace];
+        let said = cluster.kubectl(["get"].iter().chain(arguments).chain(&own)).expect("kubectl gets them");
+        said.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let tenants = ["tenant.cartera.dev/one", "tenant.cartera.dev/two"];
+    assert_eq!(got(&["tnt"]), tenants);
+    assert_eq!(got(&["fr"]), ["fleetrollout.cartera.dev/spring"]);
+
+    let fields = [
+        ("spec.subscription.planRef.name", "other"),
+        ("spec.version.channel", "pinned"),
+        ("status.shard", "8"),
+        ("status.powerState", "Down"),
+    ];
+    let version = Tenant::crd().spec.versions.remove(0);
+    let selectable = version.selectable_fields.unwrap_or_default();
+    let selectable: Vec<&str> = selectable.iter().map(|field| field.json_path.trim_start_matches('.')).collect();
+    assert_eq!(selectable, fields.map(|(field, _)| field), "each selectable field is tried");
+    for (field, value) in fields {
+        assert_eq!(got(&["tnt", "--field-selector", &format!("{field}={value}")]), tenants[1..], "{field}");
+        assert_eq!(got(&["tnt", "--field-selector", &format!("{field}!={value}")]), tenants[..1], "{field}");
+    }
+
+    let mut category = got(&["cartera"]);
+    category.sort_unstable();
+    let all = [
+        "fleetrollout.cartera.dev/spring",
+        "plan.cartera.dev/other",
+        "plan.cartera.dev/team",
+        "platformconfig.cartera.dev/default",
+        "tenant.cartera.dev/one",
+        "tenant.cartera.dev/two",
+    ];
+    assert_eq!(category, all);
 }
 
 /// Applies objects in this order; each is accepted, or refused with these words.
