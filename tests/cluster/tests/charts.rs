@@ -163,7 +163,63 @@ kind: Namespace
 metadata: {{name: {A_TENANTS}, labels: {{app.kubernetes.io/managed-by: cartera-operator}}}}
 "
     ))?;
+    // RBAC would let it hand on its own role, whose rights it has, and give the tenants' one to anybody.
+    for (part, other) in [
+        ("ClusterRole, name: cartera-tenant-access", "ClusterRole, name: op-cartera-operator"),
+        ("name: op-cartera-operator, namespace", "name: default, namespace"),
+        ("namespace: op-system", "namespace: somebody-elses"),
+        (
+            "kind: ServiceAccount, name: op-cartera-operator, namespace: op-system",
+            "apiGroup: rbac.authorization.k8s.io, kind: User, name: somebody",
+        ),
+        (
+            "op-system}]",
+            "op-system}, {apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:authenticated'}]",
+        ),
+    ] {
+        let changed = binding(A_TENANTS).replacen(part, other, 1);
+        ensure!(changed != binding(A_TENANTS), "{part} is no part of the binding");
+        let refused = apply(&changed).err().with_context(|| format!("accepted: {changed}"))?;
+        ensure!(format!("{refused:#}").contains(only), "{changed}: {refused:#}");
+    }
     let _ = apply(&binding(A_TENANTS))?;
+    it_changes_volumes_of_tenants_only(cluster, operator)
+}
+
+/// RBAC lets it change every volume.
+fn it_changes_volumes_of_tenants_only(cluster: &Cluster, operator: &str) -> Result<()> {
+    let volume = |name: &str, claim: &str| {
+        format!(
+            "---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: {name}}}
+spec:
+  capacity: {{storage: 1Gi}}
+  accessModes: [ReadWriteOnce]
+  storageClassName: none
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {{path: /nowhere}}
+  {claim}
+"
+        )
+    };
+    let of = |namespace: &str, name: &str| format!("claimRef: {{namespace: {namespace}, name: {name}}}");
+    let _ = cluster.apply(
+        &[
+            volume("nobodys", ""),
+            volume("somebody-elses", &of("somebody-elses", "cartera-data")),
+            volume("another-claims", &of(A_TENANTS, "other")),
+            volume("a-tenants", &of(A_TENANTS, "cartera-data")),
+        ]
+        .concat(),
+    )?;
+    let change = "--patch={\"metadata\":{\"labels\":{\"changed\":\"true\"}}}";
+    let patch = |name| ["patch", "persistentvolume", name, "--type=merge", change, operator];
+    for name in ["nobodys", "somebody-elses", "another-claims"] {
+        refused(cluster, patch(name), "the operator may change volumes of tenants only")?;
+    }
+    let _ = cluster.kubectl(patch("a-tenants")).context("a tenant's volume is made to stay")?;
     Ok(())
 }
 
@@ -197,7 +253,8 @@ fn rights_are_as_agreed_on(cluster: &Cluster) -> Result<()> {
     ])?;
     let accounts = accounts.lines().filter(|account| *account != "default").map(|account| ("op-system", account));
     let mut told = String::new();
-    // The last is the one that a tenant's server runs as.
+    // The last is what the chart gives to every account: the operator does not run here. What a tenant's server may do where the
+    // operator made its namespace is told by the journey.
     for (home, account) in accounts.chain([(A_TENANTS, "cartera")]) {
         for namespace in ["cartera-tenants", "kube-system", A_TENANTS] {
             let who = format!("--as=system:serviceaccount:{home}:{account}");
