@@ -4,8 +4,9 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cartera_cluster::Node;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::ended_well;
@@ -82,6 +83,31 @@ impl<'a> Phone<'a> {
         self.run(&["sync"]).map(|_| ())
     }
 
+    /// Syncs where that must be refused; what is said then.
+    pub fn refused_sync(&self) -> Result<Value> {
+        let output = self.command(&["sync"])?;
+        ensure!(!output.status.success(), "it was let in: {}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).context("it prints why as JSON")
+    }
+
+    /// Where it reaches its server.
+    pub fn server(&self) -> Result<String> {
+        let server = self.store()?.query_row("SELECT server FROM identity", [], |row| row.get(0));
+        server.context("an enrolled device has a server")
+    }
+
+    /// Has it go to another server with all that it is; returns where it went before.
+    pub fn lead_to(&self, server: &str) -> Result<String> {
+        let before = self.server()?;
+        let changed = self.store()?.execute("UPDATE identity SET server = ?1", [server])?;
+        ensure!(changed == 1 && self.server()? == server, "it goes to {}", self.server()?);
+        Ok(before)
+    }
+
+    fn store(&self) -> Result<Connection> {
+        Connection::open(self.home.path().join("device.db")).context("could not open the device's store")
+    }
+
     /// Syncs, however long the server takes to come back.
     pub fn sync_at_last(&self) -> Result<()> {
         let began = Instant::now();
@@ -100,7 +126,7 @@ impl<'a> Phone<'a> {
 
     /// The names of the accounts that are on the phone and wait for nothing.
     pub fn accounts(&self) -> Result<Vec<String>> {
-        let listed = self.run(&["list", "account", "--limit", "100"])?;
+        let listed = self.run(&["list", "account", "--limit", "10000"])?;
         let names = listed["records"]
             .as_array()
             .into_iter()

@@ -137,8 +137,57 @@ spec:
 
     /// Which pod a tenant's server runs in: another one has another id.
     pub fn server_of(&self, tenant: &str) -> Result<String> {
+        self.of_server(tenant, "{.metadata.uid}")
+    }
+
+    /// Something of the pod that a tenant's server runs in.
+    pub fn of_server(&self, tenant: &str, path: &str) -> Result<String> {
         let namespace = self.namespace(tenant)?;
-        self.kubectl(["get", "pod", "cartera-0", "--namespace", &namespace, "--output=jsonpath={.metadata.uid}"])
+        let path = format!("--output=jsonpath={path}");
+        self.kubectl(["get", "pod", "cartera-0", "--namespace", &namespace, &path])
+    }
+
+    /// Asks for another annotation of a tenant's pods, and waits until operator and StatefulSet have acted on that.
+    pub fn build_otherwise(&self, tenant: &str) -> Result<()> {
+        let template = "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"release\":\"next\"}}}}}";
+        let patch = format!("{{\"spec\":{{\"overrides\":[{{\"kind\":\"StatefulSet\",\"patch\":{template}}}]}}}}");
+        let _ = self.kubectl(["patch", "tenant", tenant, TENANTS, "--type=merge", "--patch", &patch])?;
+        self.wait_observed(&format!("tenant/{tenant}"), TENANTS)?;
+        let namespace = format!("--namespace={}", self.namespace(tenant)?);
+        let built = "--output=jsonpath={.spec.template.metadata.annotations.release}";
+        let built = self.kubectl(["get", "statefulset", "cartera", &namespace, built])?;
+        ensure!(built == "next", "the operator built pods with {built:?}");
+        self.wait_observed("statefulset/cartera", &namespace)
+    }
+
+    /// Waits until whoever looks after an object has acted on its present generation.
+    fn wait_observed(&self, object: &str, namespace: &str) -> Result<()> {
+        let generation = self.kubectl(["get", object, namespace, "--output=jsonpath={.metadata.generation}"])?;
+        let observed = format!("--for=jsonpath={{.status.observedGeneration}}={generation}");
+        let _ = self.kubectl(["wait", &observed, object, namespace, PATIENCE])?;
+        Ok(())
+    }
+
+    /// Waits until the password is gone that was made for the first administrator, who has chosen her own; it does not come again.
+    pub fn wait_until_first_password_is_gone(&self, tenant: &str) -> Result<()> {
+        let namespace = format!("--namespace={}", self.namespace(tenant)?);
+        let claimed = "--for=jsonpath={.status.secrets.firstAdministratorClaimed}=true";
+        let _ = self.kubectl(["wait", claimed, &format!("tenant/{tenant}"), TENANTS, PATIENCE])?;
+        let secret = "secret/cartera-first-administrator";
+        let _ = self.kubectl(["wait", "--for=delete", secret, &namespace, PATIENCE])?;
+        let left = self.kubectl(["get", "secrets", &namespace, "--output=name"])?;
+        ensure!(left.contains("secret/cartera-internal") && !left.contains(secret), "{left}");
+        Ok(())
+    }
+
+    /// What `kubectl auth can-i --list` says that a `ServiceAccount` may do in a namespace, sorted.
+    pub fn rights(&self, home: &str, account: &str, namespace: &str) -> Result<Vec<String>> {
+        let who = format!("--as=system:serviceaccount:{home}:{account}");
+        let listed = self.kubectl(["auth", "can-i", "--list", &who, "--namespace", namespace])?;
+        let mut rights: Vec<String> = listed.lines().skip(1).map(words).collect();
+        rights.sort_unstable();
+        ensure!(!rights.is_empty(), "every account may ask what it may do: {listed}");
+        Ok(rights)
     }
 
     /// Another release of the operator: the same, and one file more.
@@ -246,6 +295,12 @@ spec:
         self.cluster.helm(["uninstall", "cartera-operator", "--namespace", OPERATOR, "--wait", PATIENCE])
     }
 
+    /// What the guard said that let nobody uninstall.
+    pub fn said_of_guard(&self) -> Result<String> {
+        let guard = "--selector=batch.kubernetes.io/job-name=cartera-operator-guard";
+        self.kubectl(["logs", guard, "--namespace", OPERATOR, "--tail=-1"])
+    }
+
     pub fn kubectl<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String> {
         self.cluster.kubectl(arguments)
     }
@@ -269,6 +324,12 @@ impl Document {
     pub fn shows(&self, line: &str) -> bool {
         let line = words(line);
         line.is_empty() || self.0.contains(&line)
+    }
+
+    /// Whether a row of one of its tables is about a condition.
+    pub fn has_row(&self, condition: &str) -> bool {
+        let row = format!("| `{condition}`");
+        self.0.iter().any(|line| line.starts_with(&row))
     }
 
     /// Whether it says this word in a code span, or in something that was printed.
