@@ -1,5 +1,6 @@
 //! Writers who push to a server in this process, and what they were told is done.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use cartera_server::app::App;
@@ -109,14 +110,20 @@ impl Writers {
 /// How a server that lost its power is not as it must be.
 #[derive(Debug)]
 pub enum Wrong {
-    /// It does not start again on what the disk holds.
-    Start(String),
     /// SQLite's own check finds damage, or the database cannot be read.
     Damaged(String),
     /// What was acknowledged is not there, or otherwise.
     Lost(String),
-    /// A mutation that is right came to something else than `applied`.
-    Refused(String),
+    /// Something else, for which no missing sync is needed: it does not start again on what the disk holds, or a mutation that
+    /// is right came to something else than `applied`.
+    Other(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Damaged(what) | Self::Lost(what) | Self::Other(what)) = self;
+        formatter.write_str(what)
+    }
 }
 
 /// What is wrong with a database that is to hold all that was acknowledged.
@@ -133,7 +140,7 @@ pub fn what_is_wrong(database: &Connection, acknowledged: &[Acknowledged]) -> Re
 fn is_kept(database: &Connection, (device, mutation, outcome): &Acknowledged) -> Result<(), Wrong> {
     let what = format!("mutation {} of {device}", mutation.id);
     if outcome.verdict != Verdict::Applied {
-        return Err(Wrong::Refused(format!("{what}: {outcome:?}")));
+        return Err(Wrong::Other(format!("{what}: {outcome:?}")));
     }
     let sql = "SELECT r.body, o.body FROM record r, outcome o WHERE r.id = ?1 AND o.device = ?2 AND o.mutation = ?3";
     let key = (mutation.record.0.as_bytes(), device, mutation.id.cast_signed());

@@ -147,7 +147,7 @@ spec:
         self.kubectl(["get", "pod", "cartera-0", "--namespace", &namespace, &path])
     }
 
-    /// Asks for another annotation of a tenant's pods, and waits until operator and StatefulSet have acted on that.
+    /// Asks for another annotation of a tenant's pods, and waits until operator and `StatefulSet` have acted on that.
     pub fn build_otherwise(&self, tenant: &str) -> Result<()> {
         let template = "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"release\":\"next\"}}}}}";
         let patch = format!("{{\"spec\":{{\"overrides\":[{{\"kind\":\"StatefulSet\",\"patch\":{template}}}]}}}}");
