@@ -297,7 +297,7 @@ pub fn asked_otherwise(upstream: &Upstream, request: &Request, change: impl FnOn
 pub fn decided_otherwise(upstream: &Upstream, request: &Request, mut change: impl FnMut(&Value, &mut Value)) -> Reply {
     let mutations = request.exchange().map(|exchange| exchange["mutations"].clone()).unwrap_or_default();
     changed(upstream, request, |answer| {
-        let outcomes = answer["outcomes"].as_array_mut().into_iter().flatten();
+        let outcomes = answer.get_mut("outcomes").and_then(Value::as_array_mut).into_iter().flatten();
         for (mutation, outcome) in mutations.as_array().into_iter().flatten().zip(outcomes) {
             change(mutation, outcome);
         }
@@ -306,12 +306,12 @@ pub fn decided_otherwise(upstream: &Upstream, request: &Request, mut change: imp
 
 /// The operations of an answer.
 pub fn operations(answer: &mut Value) -> impl Iterator<Item = &mut Value> {
-    answer["operations"].as_array_mut().into_iter().flatten()
+    answer.get_mut("operations").and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// Leaves operations out of an answer.
 pub fn leave_out(answer: &mut Value, is_left_out: impl Fn(&Value) -> bool) {
-    if let Some(operations) = answer["operations"].as_array_mut() {
+    if let Some(operations) = answer.get_mut("operations").and_then(Value::as_array_mut) {
         operations.retain(|operation| !is_left_out(operation));
     }
 }

@@ -1,6 +1,6 @@
 //! Faults of exchanges.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::proxy::Fault::{self, Answers};
 use crate::proxy::{Reply, Request, Upstream, asked_otherwise, changed, operations};
@@ -18,7 +18,7 @@ pub const FAULTS: &[(&str, Fault)] = &[
 
 fn tell_the_last_outcome_first(upstream: &Upstream, request: &Request) -> Reply {
     changed(upstream, request, |answer| {
-        if let Some(outcomes) = answer["outcomes"].as_array_mut() {
+        if let Some(outcomes) = answer.get_mut("outcomes").and_then(Value::as_array_mut) {
             outcomes.reverse();
         }
     })

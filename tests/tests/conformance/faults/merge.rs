@@ -81,7 +81,7 @@ fn overwrite_in_silence(upstream: &Upstream, request: &Request) -> Reply {
 /// Passes mutations on without operations of one kind.
 fn without_operation(upstream: &Upstream, request: &Request, forgotten: &str) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange["mutations"].as_array_mut().into_iter().flatten() {
+        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(operations) = mutation.get_mut("ops").and_then(Value::as_array_mut) {
                 operations.retain(|operation| operation["op"] != forgotten);
             }
@@ -123,9 +123,11 @@ fn learn_classes(upstream: &Upstream, request: &Request) {
 fn without_changes(upstream: &Upstream, request: &Request, class: &str) -> Reply {
     learn_classes(upstream, request);
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange["mutations"].as_array_mut().into_iter().flatten() {
+        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
             let whole = mutation.clone();
-            if let Some(set) = mutation["set"].as_object_mut().filter(|_| whole["kind"] == "update") {
+            if let Some(set) =
+                mutation.get_mut("set").and_then(Value::as_object_mut).filter(|_| whole["kind"] == "update")
+            {
                 set.retain(|field, _| !upstream.knows(&of_class(&whole, field, class)));
             }
         }

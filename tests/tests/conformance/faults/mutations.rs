@@ -37,7 +37,7 @@ fn take_gaps(upstream: &Upstream, request: &Request) -> Reply {
 fn take_any_order(upstream: &Upstream, request: &Request) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
         let id = |mutation: &Value| mutation["id"].as_u64();
-        if let Some(mutations) = exchange["mutations"].as_array_mut() {
+        if let Some(mutations) = exchange.get_mut("mutations").and_then(Value::as_array_mut) {
             mutations.sort_by_key(id);
             mutations.dedup_by_key(|mutation| id(mutation));
         }
@@ -47,7 +47,7 @@ fn take_any_order(upstream: &Upstream, request: &Request) -> Reply {
 /// Passes mutations on without that key.
 fn without(upstream: &Upstream, request: &Request, key: &str) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange["mutations"].as_array_mut().into_iter().flatten() {
+        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
             mutation.as_object_mut().map(|mutation| mutation.remove(key));
         }
     })
@@ -84,8 +84,8 @@ fn let_another_device_make_it_again(upstream: &Upstream, request: &Request) -> R
 
 fn clear_nothing(upstream: &Upstream, request: &Request) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange["mutations"].as_array_mut().into_iter().flatten() {
-            if let Some(set) = mutation["set"].as_object_mut() {
+        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(set) = mutation.get_mut("set").and_then(Value::as_object_mut) {
                 set.retain(|_, value| !value.is_null());
             }
         }

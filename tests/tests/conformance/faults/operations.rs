@@ -24,7 +24,9 @@ fn is_pull_of_news(request: &Request) -> bool {
 
 fn tell_the_newest_first(upstream: &Upstream, request: &Request) -> Reply {
     changed(upstream, request, |answer| {
-        if let Some(operations) = answer["operations"].as_array_mut().filter(|_| is_pull_of_news(request)) {
+        if let Some(operations) =
+            answer.get_mut("operations").and_then(Value::as_array_mut).filter(|_| is_pull_of_news(request))
+        {
             operations.reverse();
         }
     })

@@ -1,6 +1,6 @@
 //! Faults of problems, and of what is refused.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::proxy::Fault::{self, Answers};
 use crate::proxy::{Reply, Request, Upstream, asked_otherwise, header};
@@ -42,7 +42,7 @@ fn pass_over_unknown_encodings(upstream: &Upstream, request: &Request) -> Reply 
 
 fn take_the_first_thousand(upstream: &Upstream, request: &Request) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        if let Some(mutations) = exchange["mutations"].as_array_mut() {
+        if let Some(mutations) = exchange.get_mut("mutations").and_then(Value::as_array_mut) {
             mutations.truncate(1_000);
         }
     })
