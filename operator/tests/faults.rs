@@ -110,7 +110,7 @@ where
         .filter(|(at, turn, _)| is_every || at % Fault::ALL.len() == *turn)
         .map(|(at, _, fault)| (at, fault))
         .collect();
-    let mut fired = [0; Fault::ALL.len()];
+    let mut fired = [0_usize; Fault::ALL.len()];
     let number = cases.len();
     // They wait for the cluster more than for anything else.
     let mut ends = stream::iter(cases)

@@ -82,7 +82,8 @@ fn a_server_has_no_rights(platform: &Platform) -> Result<()> {
     ensure!(account == "cartera", "the server runs as {account}");
     let of_operator = platform.rights("cartera-system", "cartera-operator", &namespace)?;
     ensure!(of_operator.iter().any(|right| right.starts_with("secrets [] [cartera-internal]")), "{of_operator:#?}");
-    for place in [&namespace, &platform.namespace("beta")?, "cartera-tenants", "cartera-system", "kube-system"] {
+    let beta = platform.namespace("beta")?;
+    for place in [namespace.as_str(), &beta, "cartera-tenants", "cartera-system", "kube-system"] {
         let rights = platform.rights(&namespace, &account, place)?;
         let of_nobody = platform.rights("default", "nobody", place)?;
         ensure!(rights == of_nobody, "in {place} a server may {rights:#?}, and nobody {of_nobody:#?}");
