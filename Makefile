@@ -31,7 +31,7 @@ check: setup ## format, lints and dependencies, without running a test
 
 bench: setup ## measure the server, release build, as ratios beside a bare SQLite loop; on a quiet machine
 	@cargo build --release --bins
-	@cargo bench --package cartera-tests
+	@cargo bench --workspace --bench load --bench pure
 
 fuzz: setup ## feed every parser of bytes from outside with what it does not expect, FUZZ_SECONDS (60) each; needs nightly
 	@scripts/fuzz

@@ -175,6 +175,18 @@ async fn a_push_is_decided_once_however_often_it_comes() {
 }
 
 #[tokio::test]
+async fn a_commit_does_not_look_at_the_outcomes_that_nobody_acknowledges() {
+    let world = World::new().await;
+    let sql = concat!("EXPLAIN QUERY PLAN ", include_str!("sql/delete_acknowledged_outcomes.sql"));
+    let plan: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as(sql).bind("[]").fetch_all(world.app.db().readers()).await.expect("a plan");
+    let looks: Vec<&str> =
+        plan.iter().map(|(.., look)| look.as_str()).filter(|look| !look.contains("progress")).collect();
+    assert!(looks.iter().any(|look| look.starts_with("SEARCH acknowledged USING PRIMARY KEY (device=")), "{looks:?}");
+    assert!(!looks.iter().any(|look| look.starts_with("SCAN")), "{looks:?}");
+}
+
+#[tokio::test]
 async fn a_push_that_comes_twice_into_one_commit_is_decided_once() {
     let world = World::new().await;
     let rep = world.user("Ana", "sales_rep", None).await;
