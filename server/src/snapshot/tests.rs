@@ -1,6 +1,6 @@
 //! Who is given which chunks, and how long they stay good.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use sync_protocol::wire::chunk::{Chunk, ChunkHash};
 use super::Listing;
 use crate::horizon;
 use crate::record::fixture::{NOW_MS, World};
+use crate::scope::ScopeKind;
 use crate::user::rights::Rights;
 
 async fn list(world: &World, rights: &Rights) -> Listing {
@@ -124,6 +125,46 @@ async fn a_chunk_is_not_given_out_once_a_record_in_it_was_deleted_or_went_elsewh
     assert!(read(&world, "ana", old.hash).await.is_none());
     assert!(read(&world, "root", old.hash).await.is_none());
     assert!(chunk_with(&world, "ana", deleted).await.is_none());
+}
+
+/// The ids in each of a user's chunks of deals of her own, by the chunk's hash.
+async fn own_deals(world: &World, who: &str) -> BTreeMap<ChunkHash, Vec<RecordId>> {
+    let mut found = BTreeMap::new();
+    let snapshot = world.app.live().snapshot();
+    for entry in chunks(world, who).await.into_iter().filter(|entry| entry.entity == "opportunity") {
+        if snapshot.scopes.key(entry.scope).is_some_and(|key| key.kind == ScopeKind::Own) {
+            let bytes = read(world, who, entry.hash).await.expect("a manifest names what can be fetched");
+            let chunk = Chunk::read(&bytes).expect("a chunk");
+            found.insert(entry.hash, chunk.rows().map(|row| row.id).collect());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn many_records_are_cut_into_ranges_of_ids_and_only_the_range_of_one_that_left_is_cut_anew() {
+    let mut world = World::new().await;
+    let long = "Visitar la obra, medir y volver con la oferta. ".repeat(400);
+    let mut made = Vec::new();
+    for n in 0..150 {
+        made.push(world.deal(&format!("deal {n}"), Some("ana"), json!({"description": long})).await);
+    }
+    let before = own_deals(&world, "ana").await;
+    assert!(before.len() > 1, "{} bytes are more than one chunk", long.len() * made.len());
+    let mut ranges: Vec<&Vec<RecordId>> = before.values().collect();
+    ranges.sort_unstable_by_key(|ids| ids[0]);
+    let in_order: Vec<RecordId> = ranges.iter().copied().flatten().copied().collect();
+    assert!(in_order.is_sorted(), "no two ranges have ids in common");
+    assert_eq!(in_order, made, "each record is in one chunk");
+
+    world.delete("deal 149", "opportunity").await;
+    let after = own_deals(&world, "ana").await;
+    let gone: Vec<&ChunkHash> = before.keys().filter(|hash| !after.contains_key(hash)).collect();
+    assert_eq!(gone.len(), 1, "the other ranges are as they were");
+    assert!(before[gone[0]].contains(&made[149]));
+    let mut left: Vec<RecordId> = after.into_values().flatten().collect();
+    left.sort_unstable();
+    assert_eq!(left, made[..149]);
 }
 
 #[tokio::test]

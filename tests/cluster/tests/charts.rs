@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cartera_cluster::Cluster;
@@ -236,7 +237,17 @@ fn make_accounts_of_hooks(cluster: &Cluster, chart: &str) -> Result<()> {
     cluster.apply(&accounts.join("\n---\n")).map(|_| ())
 }
 
+/// A policy is in force a moment after it was made: until then it is asked what would be done.
+const IN_FORCE_WITHIN: Duration = Duration::from_mins(1);
+
 fn refused<'a>(cluster: &Cluster, arguments: impl IntoIterator<Item = &'a str>, why: &str) -> Result<()> {
+    let arguments: Vec<&str> = arguments.into_iter().collect();
+    let asked = Instant::now();
+    while asked.elapsed() < IN_FORCE_WITHIN
+        && cluster.kubectl(arguments.iter().copied().chain(["--dry-run=server"])).is_ok()
+    {
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let refused = cluster.kubectl(arguments).err().with_context(|| format!("nothing was refused where {why}"))?;
     ensure!(format!("{refused:#}").contains(why), "{refused:#}");
     Ok(())

@@ -99,7 +99,9 @@ fn process(path: &Path) -> Option<(u64, Process)> {
     let is_dead = matches!(fields.next()?, "Z" | "X");
     let started = fields.nth(18)?.parse().ok()?;
     let command = String::from_utf8_lossy(&fs::read(path.join("cmdline")).ok()?).replace('\0', " ");
-    (!is_dead).then(|| (started, Process { command, namespaces: namespaces(path) }))
+    // One that was killed gives its memory back, and its command with it, before it counts as dead.
+    let is_ending = is_dead || command.is_empty();
+    (!is_ending).then(|| (started, Process { command, namespaces: namespaces(path) }))
 }
 
 fn namespaces(process: &Path) -> BTreeSet<String> {
