@@ -108,7 +108,7 @@ where
         .map(|(at, _, fault)| (at, fault))
         .collect();
     let mut fired = [0_usize; Fault::ALL.len()];
-    let number = cases.len();
+    let (number, mut spared) = (cases.len(), 0);
     // They wait for the cluster more than for anything else.
     let mut ends = stream::iter(cases)
         .map(async |(at, fault)| {
@@ -117,13 +117,16 @@ where
                 if end.network.has_fired() {
                     return (at, fault, Some(end));
                 }
+                let writes = end.network.writes().len();
+                assert!(writes <= at, "{what}: {fault:?} was not injected at write {at} of {writes}");
             }
             (at, fault, None)
         })
         .buffer_unordered(TOGETHER);
     while let Some((at, fault, end)) = ends.next().await {
         let Some(End { found, told, .. }) = end else {
-            panic!("{what}: {fault:?} was never injected at write {at} of {writes}");
+            spared += 1;
+            continue;
         };
         let only = |some: &[String], others: &[String]| -> Vec<String> {
             some.iter().filter(|line| !others.contains(line)).cloned().collect()
@@ -137,11 +140,12 @@ where
         );
         fired[kind] += 1;
     }
-    assert_eq!(fired.iter().sum::<usize>(), number, "{what}: each case has had its fault");
+    assert_eq!(fired.iter().sum::<usize>() + spared, number, "{what}: each case has had its fault");
+    assert!(spared <= number / 4, "{what}: {spared} of {number} cases had no write for their fault");
     let kinds: Vec<String> = Fault::ALL.iter().zip(fired).map(|(fault, count)| format!("{fault:?} {count}")).collect();
     let _ = writeln!(
         std::io::stderr(),
-        "{what}: {writes} writes, {number} cases ({}), seed {SEED}, told {:?}",
+        "{what}: {writes} writes, {number} cases ({}, without such a write {spared}), seed {SEED}, told {:?}",
         kinds.join(", "),
         clean.told
     );

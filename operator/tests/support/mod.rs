@@ -8,18 +8,21 @@ pub mod running;
 pub mod volume;
 pub mod watch_fault;
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tower::util::BoxService;
 
+use self::running::until;
 use cartera_operator::cluster::{definitions, merge_patch};
 use cartera_operator::crd::{FleetRollout, Plan, PlatformConfig, Tenant};
 
@@ -65,6 +68,20 @@ pub async fn install_definitions(client: &Client) {
             .await
             .expect("a definition is established");
     }
+    // Established, and still a moment from being answered for: 429, "storage is (re)initializing".
+    is_answered_for::<Tenant>(client).await;
+    is_answered_for::<Plan>(client).await;
+    is_answered_for::<PlatformConfig>(client).await;
+    is_answered_for::<FleetRollout>(client).await;
+}
+
+async fn is_answered_for<K>(client: &Client)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    until("list of a kind of ours", async || api.list_metadata(&ListParams::default().limit(1)).await.ok().map(|_| ()))
+        .await;
 }
 
 /// A control namespace of a test's own, with a plan and a platform.
