@@ -63,6 +63,7 @@ async fn first_syncs_beyond_the_limit_come_again_while_pushes_and_small_pulls_go
     in_step.make_account("Primera").await;
     let (_, one) = world.enrol("ana@example.com").await;
     let (_, two) = world.enrol("ana@example.com").await;
+    until_all_are_free(&world).await;
 
     let under_way = begin_first_sync(&world, &one, &json!([])).await;
     assert_eq!(under_way.status(), 200);
@@ -172,7 +173,9 @@ async fn what_a_device_that_starts_over_pushes_is_done_and_told_even_when_its_pa
     let world = company(1, 0).await;
     let (_, one) = world.enrol("ana@example.com").await;
     let mut phone = Phone::enrol(&world, "ana@example.com").await;
+    until_all_are_free(&world).await;
     let under_way = begin_first_sync(&world, &one, &json!([])).await;
+    assert_eq!(under_way.status(), 200);
     let mutation = json!([{ "id": 1, "kind": "create", "entity": "account", "record": "01930c1e-7a10-7000-8000-0000000fffff", "set": { "name": "Mía" }, "at_ms": 1 }]);
     let pushed = begin_first_sync(&world, &phone.token, &mutation).await;
     assert_eq!(pushed.status(), 200);
