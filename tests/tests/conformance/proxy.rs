@@ -232,7 +232,7 @@ impl Request {
     /// The exchange that it asks for, where it is one in plain JSON.
     pub fn exchange(&self) -> Option<Value> {
         let is_plain = self.is_exchange() && header(&self.headers, "content-encoding").is_none();
-        is_plain.then(|| serde_json::from_slice(&self.body).ok()).flatten()
+        is_plain.then(|| serde_json::from_slice(&self.body).ok()).flatten().filter(Value::is_object)
     }
 
     /// What its session is known by.
