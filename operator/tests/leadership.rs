@@ -168,6 +168,29 @@ async fn a_replica_that_cannot_renew_stops_before_another_may_begin() {
     assert!(clock.now().duration_since(renewed).unsigned_abs() < LEASE);
 }
 
+/// Has one lose its lease at a write that hangs, and another one go on to the `end`. Whether it came to that write before all
+/// `is_over`: news that come together are one, so that a run may need a write less.
+async fn taken_over<T>(
+    home: &Home,
+    mut first: Running,
+    is_over: impl AsyncFn() -> bool,
+    end: impl Future<Output = T>,
+) -> (bool, T) {
+    let is_cut = until("write that hangs, or end without it", async || {
+        let hangs = first.network.has_fired();
+        (hangs || is_over().await).then_some(hangs)
+    })
+    .await;
+    first.lose_lease().await;
+    let sent = first.network.writes().len();
+    let second = Running::start(home);
+    let end = end.await;
+    assert_eq!(first.network.writes().len(), sent, "whoever lost its lease writes nothing more");
+    first.stop().await;
+    second.stop().await;
+    (is_cut, end)
+}
+
 /// The clean run's end, for the cases to be compared with; and how many writes it took.
 async fn clean(client: &Client) -> (Vec<String>, usize) {
     let home = Home::new(client).await;
@@ -187,22 +210,10 @@ async fn a_lease_that_is_lost_in_the_middle_of_a_reconcile_leaves_the_rest_to_an
     let mut ends = stream::iter(0..writes)
         .map(async |at| {
             let home = Home::new(&client).await;
-            let mut first = Running::start_with(&home, Some((at, Fault::Hang)), None);
+            let first = Running::start_with(&home, Some((at, Fault::Hang)), None);
             home.apply(&tenant("acme", &json!({}))).await;
-            // News that come together are one: a run may need a write less.
             let is_ready = async || holds(home.tenants().get("acme").await.ok().as_ref(), "Ready");
-            let is_cut = until("write that hangs, or end without it", async || {
-                let hangs = first.network.writes().len() > at;
-                (hangs || is_ready().await).then_some(hangs)
-            })
-            .await;
-            first.lose_lease().await;
-            let sent = first.network.writes().len();
-            let second = Running::start(&home);
-            let acme = ready(&home, "acme").await;
-            assert_eq!(first.network.writes().len(), sent, "whoever lost its lease writes nothing more");
-            first.stop().await;
-            second.stop().await;
+            let (is_cut, acme) = taken_over(&home, first, is_ready, ready(&home, "acme")).await;
             (at, is_cut, footprint(&home.client, &acme).await)
         })
         .buffer_unordered(TOGETHER);
@@ -238,20 +249,9 @@ async fn a_lease_that_is_lost_in_the_middle_of_a_deletion_leaves_the_rest_to_ano
     let mut ends = stream::iter(0..writes)
         .map(async |at| {
             let (home, acme, volume) = doomed(&client).await;
-            let mut first = Running::start_with(&home, Some((at, Fault::Hang)), None);
+            let first = Running::start_with(&home, Some((at, Fault::Hang)), None);
             let is_gone = async || matches!(home.tenants().get_opt("acme").await, Ok(None));
-            let is_cut = until("write that hangs, or end without it", async || {
-                let hangs = first.network.has_fired();
-                (hangs || is_gone().await).then_some(hangs)
-            })
-            .await;
-            first.lose_lease().await;
-            let sent = first.network.writes().len();
-            let second = Running::start(&home);
-            removed(&home, "acme").await;
-            assert_eq!(first.network.writes().len(), sent, "whoever lost its lease writes nothing more");
-            first.stop().await;
-            second.stop().await;
+            let (is_cut, ()) = taken_over(&home, first, is_gone, removed(&home, "acme")).await;
             assert_eq!(footprint(&client, &acme).await, Vec::<String>::new(), "nothing of it is left");
             let policy = reclaim_policy(&client, &volume).await;
             assert_eq!(policy.as_deref(), Some("Retain"), "the lease was lost at write {at}, and the data is gone");

@@ -50,8 +50,9 @@ pub async fn refuse_changes(State(app): State<App>, request: Request, next: Next
 /// Why what a device pushes is not decided for now, in its user's language, while no change is taken.
 #[must_use]
 pub fn reason_to_defer(app: &App, language: Language) -> Option<Reason> {
-    let reason = Reason { code: READ_ONLY.code.to_owned(), message: detail(language).to_owned(), fields: Vec::new() };
-    (app.entitlements().power == Power::ReadOnly).then_some(reason)
+    let reason =
+        || Reason { code: READ_ONLY.code.to_owned(), message: detail(language).to_owned(), fields: Vec::new() };
+    (app.entitlements().power == Power::ReadOnly).then(reason)
 }
 
 fn refusal(app: &App, language: Language) -> ApiError {

@@ -138,6 +138,21 @@ impl Cluster {
         self.kubectl.run(arguments)
     }
 
+    /// What `kubectl auth can-i --list` says that a `ServiceAccount`, of the namespace `home`, may do in a namespace: one right in
+    /// a line, sorted.
+    ///
+    /// # Errors
+    /// When kubectl fails.
+    pub fn rights(&self, home: &str, account: &str, namespace: &str) -> Result<Vec<String>> {
+        let who = format!("--as=system:serviceaccount:{home}:{account}");
+        let listed = self.kubectl(["auth", "can-i", "--list", &who, "--namespace", namespace])?;
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut rights: Vec<String> = listed.lines().skip(1).map(words).collect();
+        rights.sort_unstable();
+        ensure!(!rights.is_empty(), "every account may ask what it may do: {listed}");
+        Ok(rights)
+    }
+
     /// Runs helm; returns what it printed.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod wait;
 pub use cluster::{Cluster, build_programs, stop_named};
 pub use forward::Forwarded;
 pub use node::{NoNode, Node, VOLUME_CLASS};
+pub use wait::wait_until;
 
 /// Tells whoever waits what is being done; it goes to standard error, where it disturbs no output.
 pub(crate) fn say(text: &str) {

@@ -9,7 +9,10 @@ use anyhow::{Result, bail};
 const COMES_WITHIN: Duration = Duration::from_mins(3);
 
 /// Waits until a state holds; an error of `holds` ends the waiting.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+///
+/// # Errors
+/// That of `holds`, or what did not come.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let asked = Instant::now();
     while !holds()? {
         if asked.elapsed() > COMES_WITHIN {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The one mistake that a proxy makes.
 #[derive(Clone, Copy, Debug)]
@@ -302,6 +302,16 @@ pub fn decided_otherwise(upstream: &Upstream, request: &Request, mut change: imp
             change(mutation, outcome);
         }
     })
+}
+
+/// The mutations of an exchange.
+pub fn mutations(exchange: &mut Value) -> Option<&mut Vec<Value>> {
+    exchange.get_mut("mutations")?.as_array_mut()
+}
+
+/// What a mutation sets.
+pub fn set(mutation: &mut Value) -> Option<&mut Map<String, Value>> {
+    mutation.get_mut("set")?.as_object_mut()
 }
 
 /// The operations of an answer.

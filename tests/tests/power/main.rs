@@ -9,6 +9,7 @@ mod chance;
 mod disk;
 mod writers;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,9 @@ async fn start(folder: &Path, durability: Durability, seed: u64) -> Result<App, 
     config.database.vfs = Some(disk::NAME);
     config.database.durability = durability;
     let (clock, entropy) = (Arc::new(ManualClock::at(NOW_MS)), Arc::new(SeededEntropy::new(seed)));
-    App::open(config, clock, entropy).await.map_err(|error| Wrong::Other(format!("{error:#}")))
+    App::open(config, clock, entropy)
+        .await
+        .map_err(|error| Wrong::Other(format!("the server does not start: {error:#}")))
 }
 
 /// Writers push until the power goes at some moment; returns what the disk holds then, and what they had been told.
@@ -63,6 +66,12 @@ struct Noticed {
     wrong: Wrong,
 }
 
+impl fmt::Display for Noticed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "after {} cuts without harm: {}", self.good, self.wrong)
+    }
+}
+
 /// The last writer's mutations, pushed again, are answered as they were.
 async fn tells_the_same(app: &App, told: &[Acknowledged]) -> Result<(), Wrong> {
     let Some((device, ..)) = told.last() else { return Ok(()) };
@@ -90,7 +99,7 @@ async fn live_once(
     app.close().await;
     *folder = found;
     let database = Connection::open(folder.path().join("cartera.db"));
-    let database = database.map_err(|error| Wrong::Damaged(error.to_string()))?;
+    let database = database.map_err(|error| Wrong::Lost(error.to_string()))?;
     what_is_wrong(&database, told)
 }
 
@@ -109,7 +118,7 @@ async fn cut_power(times: u64, durability: Durability) -> Result<usize, Noticed>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_power_cuts() {
-    let told = cut_power(POWER_CUTS, Durability::Synced).await.unwrap_or_else(|noticed| panic!("{}", noticed.wrong));
+    let told = cut_power(POWER_CUTS, Durability::Synced).await.unwrap_or_else(|noticed| panic!("{noticed}"));
     assert!(told > 1_000, "hardly anything was written: {told}");
 }
 
@@ -119,9 +128,9 @@ async fn without_syncing_it_does_not_and_the_test_notices() {
         Ok(told) => {
             panic!("without syncing, {told} mutations survived {POWER_CUTS} power cuts: the disk loses nothing")
         }
-        Err(Noticed { wrong: Wrong::Other(what), .. }) => {
-            panic!("something else than the missing sync was noticed: {what}")
+        Err(noticed) if matches!(noticed.wrong, Wrong::Other(_)) => {
+            panic!("something else than the missing sync was noticed, {noticed}")
         }
-        Err(Noticed { good, wrong }) => println!("noticed after {good} cuts without harm: {wrong}"),
+        Err(noticed) => println!("noticed {noticed}"),
     }
 }

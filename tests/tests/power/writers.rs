@@ -110,9 +110,7 @@ impl Writers {
 /// How a server that lost its power is not as it must be.
 #[derive(Debug)]
 pub enum Wrong {
-    /// SQLite's own check finds damage, or the database cannot be read.
-    Damaged(String),
-    /// What was acknowledged is not there, or otherwise.
+    /// What was acknowledged is not there, is otherwise, or cannot be read any more: SQLite's own check finds damage.
     Lost(String),
     /// Something else, for which no missing sync is needed: it does not start again on what the disk holds, or a mutation that
     /// is right came to something else than `applied`.
@@ -121,7 +119,7 @@ pub enum Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Damaged(what) | Self::Lost(what) | Self::Other(what)) = self;
+        let (Self::Lost(what) | Self::Other(what)) = self;
         formatter.write_str(what)
     }
 }
@@ -131,8 +129,8 @@ pub fn what_is_wrong(database: &Connection, acknowledged: &[Acknowledged]) -> Re
     let said = database.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
     match said {
         Ok(said) if said == "ok" => {}
-        Ok(said) => return Err(Wrong::Damaged(said)),
-        Err(error) => return Err(Wrong::Damaged(error.to_string())),
+        Ok(said) => return Err(Wrong::Lost(said)),
+        Err(error) => return Err(Wrong::Lost(error.to_string())),
     }
     acknowledged.iter().try_for_each(|one| is_kept(database, one))
 }
@@ -147,9 +145,9 @@ fn is_kept(database: &Connection, (device, mutation, outcome): &Acknowledged) ->
     let row = database.query_row(sql, key, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
     let (body, stored) = row.map_err(|error| match error {
         rusqlite::Error::QueryReturnedNoRows => Wrong::Lost(format!("{what} is not there")),
-        error => Wrong::Damaged(format!("{what}: {error}")),
+        error => Wrong::Lost(format!("{what}: {error}")),
     })?;
-    let damaged = |error: serde_json::Error| Wrong::Damaged(format!("{what}: {error}"));
+    let damaged = |error: serde_json::Error| Wrong::Lost(format!("{what}: {error}"));
     let body: Value = serde_json::from_str(&body).map_err(damaged)?;
     let stored: Outcome = serde_json::from_str(&stored).map_err(damaged)?;
     let stands = mutation.set.iter().all(|(field, value)| body.get(field) == Some(value));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, asked_otherwise, decided_otherwise};
+use crate::proxy::{Reply, Request, Upstream, asked_otherwise, decided_otherwise, mutations, set};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("different-fields-merge", Answers(merge_whole_records)),
@@ -81,7 +81,7 @@ fn overwrite_in_silence(upstream: &Upstream, request: &Request) -> Reply {
 /// Passes mutations on without operations of one kind.
 fn without_operation(upstream: &Upstream, request: &Request, forgotten: &str) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
+        for mutation in mutations(exchange).into_iter().flatten() {
             if let Some(operations) = mutation.get_mut("ops").and_then(Value::as_array_mut) {
                 operations.retain(|operation| operation["op"] != forgotten);
             }
@@ -123,11 +123,9 @@ fn learn_classes(upstream: &Upstream, request: &Request) {
 fn without_changes(upstream: &Upstream, request: &Request, class: &str) -> Reply {
     learn_classes(upstream, request);
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
+        for mutation in mutations(exchange).into_iter().flatten() {
             let whole = mutation.clone();
-            if let Some(set) =
-                mutation.get_mut("set").and_then(Value::as_object_mut).filter(|_| whole["kind"] == "update")
-            {
+            if let Some(set) = set(mutation).filter(|_| whole["kind"] == "update") {
                 set.retain(|field, _| !upstream.knows(&of_class(&whole, field, class)));
             }
         }

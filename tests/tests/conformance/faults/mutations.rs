@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, asked_otherwise, decided_otherwise};
+use crate::proxy::{Reply, Request, Upstream, asked_otherwise, decided_otherwise, mutations, set};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("a-gap-is-refused", Answers(take_gaps)),
@@ -15,18 +15,14 @@ pub const FAULTS: &[(&str, Fault)] = &[
     ("null-clears", Answers(clear_nothing)),
 ];
 
-fn ids(mutations: &[Value]) -> Vec<u64> {
-    mutations.iter().filter_map(|mutation| mutation["id"].as_u64()).collect()
-}
-
-fn mutations(request: &Request) -> Vec<Value> {
-    let exchange = request.exchange().unwrap_or_default();
-    exchange["mutations"].as_array().cloned().unwrap_or_default()
+fn ids(exchange: &Value) -> Vec<u64> {
+    let mutations = exchange["mutations"].as_array().into_iter().flatten();
+    mutations.filter_map(|mutation| mutation["id"].as_u64()).collect()
 }
 
 fn take_gaps(upstream: &Upstream, request: &Request) -> Reply {
     let reply = upstream.ask(request);
-    let ids = ids(&mutations(request));
+    let ids = ids(&request.exchange().unwrap_or_default());
     if reply.code() != "mutation-gap" || !ids.is_sorted_by(|one, next| one < next) {
         return reply;
     }
@@ -37,7 +33,7 @@ fn take_gaps(upstream: &Upstream, request: &Request) -> Reply {
 fn take_any_order(upstream: &Upstream, request: &Request) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
         let id = |mutation: &Value| mutation["id"].as_u64();
-        if let Some(mutations) = exchange.get_mut("mutations").and_then(Value::as_array_mut) {
+        if let Some(mutations) = mutations(exchange) {
             mutations.sort_by_key(id);
             mutations.dedup_by_key(|mutation| id(mutation));
         }
@@ -47,7 +43,7 @@ fn take_any_order(upstream: &Upstream, request: &Request) -> Reply {
 /// Passes mutations on without that key.
 fn without(upstream: &Upstream, request: &Request, key: &str) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
+        for mutation in mutations(exchange).into_iter().flatten() {
             mutation.as_object_mut().map(|mutation| mutation.remove(key));
         }
     })
@@ -84,8 +80,8 @@ fn let_another_device_make_it_again(upstream: &Upstream, request: &Request) -> R
 
 fn clear_nothing(upstream: &Upstream, request: &Request) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        for mutation in exchange.get_mut("mutations").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(set) = mutation.get_mut("set").and_then(Value::as_object_mut) {
+        for mutation in mutations(exchange).into_iter().flatten() {
+            if let Some(set) = set(mutation) {
                 set.retain(|_, value| !value.is_null());
             }
         }

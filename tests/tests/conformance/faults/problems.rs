@@ -1,9 +1,9 @@
 //! Faults of problems, and of what is refused.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::proxy::Fault::{self, Answers};
-use crate::proxy::{Reply, Request, Upstream, asked_otherwise, header};
+use crate::proxy::{Reply, Request, Upstream, asked_otherwise, header, mutations};
 
 pub const FAULTS: &[(&str, Fault)] = &[
     ("problems-are-rfc-9457", Answers(answer_problems_as_json)),
@@ -42,7 +42,7 @@ fn pass_over_unknown_encodings(upstream: &Upstream, request: &Request) -> Reply 
 
 fn take_the_first_thousand(upstream: &Upstream, request: &Request) -> Reply {
     asked_otherwise(upstream, request, |exchange| {
-        if let Some(mutations) = exchange.get_mut("mutations").and_then(Value::as_array_mut) {
+        if let Some(mutations) = mutations(exchange) {
             mutations.truncate(1_000);
         }
     })
